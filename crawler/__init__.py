@@ -1,0 +1,4 @@
+"""The web -> articles: sources, spiders, extraction, relevance, the page archive.
+
+May import db (to store what it collects); never nlp.
+"""

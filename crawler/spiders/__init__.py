@@ -1,0 +1,1 @@
+"""One file for each kind of source. A spider finds pages; it never extracts, judges or stores them."""
