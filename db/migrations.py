@@ -1,0 +1,432 @@
+"""The schema, as sqlite-utils migrations. Only ever add one at the end: a migration that has landed is never edited.
+
+Every table is STRICT. Times are UTC, ISO 8601 with a trailing Z. Offsets count characters (code points), as SQLite's substr and
+Python's slices both do, so that substr(text, start + 1, end - start) is the evidence.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("debatewatch")
+
+_TABLES = """
+CREATE TABLE sources (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    url TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    country TEXT,
+    language TEXT,
+    config TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(config)),
+    added_at TEXT NOT NULL,
+    removed_at TEXT
+) STRICT;
+
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    step TEXT NOT NULL,
+    version TEXT NOT NULL,
+    parameters TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(parameters)),
+    versions TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(versions)),
+    models TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(models)),
+    counts TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(counts)),
+    status TEXT NOT NULL CHECK (status IN ('running', 'done', 'partial', 'failed', 'interrupted')),
+    started_at TEXT NOT NULL,
+    finished_at TEXT
+) STRICT;
+
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    sha256 TEXT NOT NULL UNIQUE,
+    language TEXT,
+    kind TEXT NOT NULL DEFAULT 'article',
+    authors TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(authors)),
+    published_at TEXT,
+    words INTEGER NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    added_at TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE document_bands (
+    band INTEGER NOT NULL,
+    hash INTEGER NOT NULL,
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    PRIMARY KEY (band, hash, document_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE articles (
+    id INTEGER PRIMARY KEY,
+    url TEXT NOT NULL UNIQUE,
+    source_id TEXT NOT NULL REFERENCES sources(id),
+    document_id INTEGER NOT NULL REFERENCES documents(id),
+    title TEXT NOT NULL,
+    authors TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(authors)),
+    published_at TEXT,
+    modified_at TEXT,
+    language TEXT,
+    kind TEXT NOT NULL CHECK (kind IN ('article', 'post', 'comment', 'paper')),
+    paywalled INTEGER NOT NULL DEFAULT 0 CHECK (paywalled IN (0, 1)),
+    section TEXT,
+    sitename TEXT,
+    agency TEXT,
+    parent_url TEXT,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    added_at TEXT NOT NULL,
+    updated_at TEXT
+) STRICT;
+CREATE INDEX articles_document ON articles(document_id);
+CREATE INDEX articles_source ON articles(source_id, published_at);
+CREATE INDEX articles_published ON articles(published_at);
+
+CREATE TABLE fetches (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    source_id TEXT NOT NULL REFERENCES sources(id),
+    article_id INTEGER REFERENCES articles(id),
+    url TEXT NOT NULL,
+    final_url TEXT,
+    target TEXT NOT NULL CHECK (target IN ('page', 'listing')),
+    outcome TEXT NOT NULL CHECK (outcome IN ('stored', 'unchanged', 'off_topic', 'duplicate', 'disallowed', 'failed')),
+    reason TEXT,
+    status INTEGER,
+    bytes INTEGER,
+    seconds REAL,
+    etag TEXT,
+    last_modified TEXT,
+    warc_file TEXT,
+    warc_offset INTEGER,
+    warc_length INTEGER,
+    published_at TEXT,
+    fetched_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX fetches_url ON fetches(url, id);
+CREATE INDEX fetches_source ON fetches(source_id, fetched_at);
+CREATE INDEX fetches_article ON fetches(article_id);
+CREATE INDEX fetches_outcome ON fetches(outcome, target, published_at);
+
+CREATE TABLE article_versions (
+    id INTEGER PRIMARY KEY,
+    article_id INTEGER NOT NULL REFERENCES articles(id),
+    document_id INTEGER NOT NULL REFERENCES documents(id),
+    fetch_id INTEGER REFERENCES fetches(id),
+    title TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    UNIQUE (article_id, document_id)
+) STRICT;
+CREATE INDEX article_versions_document ON article_versions(document_id);
+
+CREATE TABLE sides (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    color TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    description TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE propositions (
+    id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    text TEXT NOT NULL,
+    supports TEXT,
+    position INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE actors (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    role TEXT,
+    wikidata TEXT,
+    licence TEXT,
+    aliases TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(aliases))
+) STRICT;
+
+CREATE TABLE affiliations (
+    id INTEGER PRIMARY KEY,
+    actor_id TEXT NOT NULL REFERENCES actors(id) ON DELETE CASCADE,
+    organisation_id TEXT NOT NULL REFERENCES actors(id) ON DELETE CASCADE,
+    role TEXT,
+    start TEXT,
+    "end" TEXT
+) STRICT;
+CREATE INDEX affiliations_actor ON affiliations(actor_id);
+CREATE INDEX affiliations_organisation ON affiliations(organisation_id);
+
+CREATE TABLE document_steps (
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    step TEXT NOT NULL,
+    version TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('done', 'failed', 'skipped')),
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    PRIMARY KEY (document_id, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mentions (
+    id INTEGER PRIMARY KEY,
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    actor_id TEXT REFERENCES actors(id),
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    CHECK (start >= 0 AND "end" > start)
+) STRICT;
+CREATE INDEX mentions_document ON mentions(document_id, start);
+CREATE INDEX mentions_actor ON mentions(actor_id, document_id);
+
+CREATE TABLE statements (
+    id INTEGER PRIMARY KEY,
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    text TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    speaker TEXT NOT NULL,
+    speaker_name TEXT NOT NULL,
+    actor_id TEXT REFERENCES actors(id),
+    speaker_start INTEGER,
+    speaker_end INTEGER,
+    kind TEXT NOT NULL CHECK (kind IN ('direct', 'indirect', 'authorial')),
+    rule TEXT NOT NULL DEFAULT '',
+    side TEXT,
+    score REAL,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    stance_run_id INTEGER REFERENCES runs(id),
+    stance_version TEXT,
+    CHECK (start >= 0 AND "end" > start)
+) STRICT;
+CREATE INDEX statements_document ON statements(document_id, start);
+CREATE INDEX statements_actor ON statements(actor_id, side);
+CREATE INDEX statements_speaker ON statements(speaker_name);
+CREATE INDEX statements_stance ON statements(stance_version);
+
+CREATE TABLE positions (
+    id INTEGER PRIMARY KEY,
+    statement_id INTEGER NOT NULL REFERENCES statements(id) ON DELETE CASCADE,
+    proposition_id TEXT NOT NULL REFERENCES propositions(id),
+    stance TEXT NOT NULL CHECK (stance IN ('agree', 'disagree')),
+    score REAL NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    UNIQUE (statement_id, proposition_id)
+) STRICT;
+CREATE INDEX positions_proposition ON positions(proposition_id, stance);
+
+CREATE TABLE embeddings (
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    model TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    PRIMARY KEY (document_id, model)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE topics (
+    id INTEGER PRIMARY KEY,
+    label TEXT NOT NULL,
+    label_edited INTEGER NOT NULL DEFAULT 0 CHECK (label_edited IN (0, 1)),
+    keywords TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(keywords)),
+    size INTEGER NOT NULL,
+    document_id INTEGER REFERENCES documents(id),
+    centroid BLOB NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    ended_run_id INTEGER REFERENCES runs(id)
+) STRICT;
+
+CREATE TABLE document_topics (
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    topic_id INTEGER REFERENCES topics(id),
+    score REAL NOT NULL,
+    PRIMARY KEY (document_id, run_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX document_topics_topic ON document_topics(topic_id, document_id);
+
+CREATE TABLE topic_events (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    kind TEXT NOT NULL CHECK (kind IN ('birth', 'death', 'merge', 'split', 'drift', 'continue')),
+    topic_id INTEGER NOT NULL REFERENCES topics(id),
+    other_topic_id INTEGER REFERENCES topics(id),
+    similarity REAL
+) STRICT;
+CREATE INDEX topic_events_topic ON topic_events(topic_id);
+
+CREATE TABLE position_changes (
+    id INTEGER PRIMARY KEY,
+    actor_id TEXT REFERENCES actors(id),
+    speaker_name TEXT NOT NULL,
+    proposition_id TEXT REFERENCES propositions(id),
+    before TEXT NOT NULL,
+    after TEXT NOT NULL,
+    not_before TEXT NOT NULL,
+    changed_at TEXT NOT NULL,
+    strength REAL NOT NULL,
+    method TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id)
+) STRICT;
+
+CREATE TABLE position_change_statements (
+    change_id INTEGER NOT NULL REFERENCES position_changes(id) ON DELETE CASCADE,
+    statement_id INTEGER NOT NULL REFERENCES statements(id) ON DELETE CASCADE,
+    moment TEXT NOT NULL CHECK (moment IN ('before', 'after')),
+    PRIMARY KEY (change_id, statement_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE failures (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    step TEXT NOT NULL,
+    document_id INTEGER REFERENCES documents(id) ON DELETE CASCADE,
+    url TEXT,
+    error TEXT NOT NULL,
+    detail TEXT NOT NULL DEFAULT '',
+    failed_at TEXT NOT NULL
+) STRICT;
+CREATE INDEX failures_run ON failures(run_id)
+"""
+
+_VIEWS = """
+-- Everything collected, one row a page or comment: articles, and pages that were read and found off topic.
+CREATE VIEW collected AS
+SELECT url, source_id, published_at, substr(published_at, 1, 7) AS month, 1 AS on_topic
+FROM articles
+UNION ALL
+SELECT coalesce(final_url, url), source_id, max(published_at), substr(max(published_at), 1, 7), 0
+FROM fetches
+WHERE outcome = 'off_topic' AND target = 'page' AND article_id IS NULL
+  AND coalesce(final_url, url) NOT IN (SELECT url FROM articles)
+GROUP BY coalesce(final_url, url), source_id;
+
+-- Every month from the first to the last article, also those in which nothing was collected.
+CREATE VIEW months AS
+WITH RECURSIVE calendar(month, last) AS (
+    SELECT min(substr(published_at, 1, 7)), max(substr(published_at, 1, 7))
+    FROM articles WHERE published_at IS NOT NULL
+    UNION ALL
+    SELECT strftime('%Y-%m', month || '-01', '+1 month'), last FROM calendar WHERE month < last
+)
+SELECT calendar.month AS month, count(collected.url) AS collected
+FROM calendar LEFT JOIN collected ON collected.month = calendar.month
+WHERE calendar.month IS NOT NULL
+GROUP BY calendar.month;
+
+-- The newest assignment of each document.
+CREATE VIEW current_document_topics AS
+SELECT document_id, topic_id, score, run_id
+FROM document_topics AS assignment
+WHERE run_id = (SELECT max(run_id) FROM document_topics AS other WHERE other.document_id = assignment.document_id);
+
+CREATE VIEW topic_timeline AS
+WITH counted AS (
+    SELECT substr(articles.published_at, 1, 7) AS month, current_document_topics.topic_id AS topic_id,
+           count(DISTINCT articles.document_id) AS documents, count(*) AS articles
+    FROM articles JOIN current_document_topics USING (document_id)
+    WHERE articles.published_at IS NOT NULL AND current_document_topics.topic_id IS NOT NULL
+    GROUP BY 1, 2
+)
+SELECT months.month AS month, topics.id AS topic_id, topics.label AS topic,
+       CASE WHEN months.collected > 0 THEN coalesce(counted.documents, 0) END AS documents,
+       CASE WHEN months.collected > 0 THEN coalesce(counted.articles, 0) END AS articles,
+       months.collected AS collected,
+       CASE WHEN months.collected > 0 THEN round(coalesce(counted.articles, 0) * 1.0 / months.collected, 6) END AS share
+FROM months CROSS JOIN topics
+LEFT JOIN counted ON counted.month = months.month AND counted.topic_id = topics.id
+WHERE topics.ended_run_id IS NULL;
+
+CREATE VIEW stance_timeline AS
+WITH counted AS (
+    SELECT substr(articles.published_at, 1, 7) AS month, statements.side AS side,
+           count(DISTINCT statements.id) AS statements, count(DISTINCT articles.document_id) AS documents,
+           count(DISTINCT articles.id) AS articles
+    FROM articles JOIN statements USING (document_id)
+    WHERE articles.published_at IS NOT NULL AND statements.side IS NOT NULL
+    GROUP BY 1, 2
+)
+SELECT months.month AS month, sides.id AS side,
+       CASE WHEN months.collected > 0 THEN coalesce(counted.statements, 0) END AS statements,
+       CASE WHEN months.collected > 0 THEN coalesce(counted.documents, 0) END AS documents,
+       CASE WHEN months.collected > 0 THEN coalesce(counted.articles, 0) END AS articles,
+       months.collected AS collected,
+       CASE WHEN months.collected > 0 THEN round(coalesce(counted.articles, 0) * 1.0 / months.collected, 6) END AS share
+FROM months CROSS JOIN sides
+LEFT JOIN counted ON counted.month = months.month AND counted.side = sides.id;
+
+-- What each speaker was found to say of each proposition, over all time.
+CREATE VIEW actor_positions AS
+SELECT coalesce(actors.name, statements.speaker_name) AS speaker, statements.actor_id AS actor_id,
+       propositions.id AS proposition_id, propositions.label AS proposition,
+       sum(positions.stance = 'agree') AS agree, sum(positions.stance = 'disagree') AS disagree,
+       min(documents.published_at) AS first_at, max(documents.published_at) AS last_at,
+       round(avg(positions.score), 3) AS mean_score
+FROM positions
+JOIN statements ON statements.id = positions.statement_id
+JOIN propositions ON propositions.id = positions.proposition_id
+JOIN documents ON documents.id = statements.document_id
+LEFT JOIN actors ON actors.id = statements.actor_id
+WHERE EXISTS (SELECT 1 FROM articles WHERE articles.document_id = statements.document_id)
+GROUP BY coalesce(statements.actor_id, statements.speaker_name), propositions.id;
+
+-- How each source is doing: a source that gives nothing but failures is failing, one without a new article for 30 days silent.
+CREATE VIEW source_health AS
+WITH fetched AS (
+    SELECT source_id, count(*) AS fetches, sum(outcome = 'failed') AS failed, sum(outcome = 'disallowed') AS disallowed,
+           max(fetched_at) AS last_fetch_at,
+           max(CASE WHEN outcome NOT IN ('failed', 'disallowed') THEN fetched_at END) AS last_success_at
+    FROM fetches GROUP BY source_id
+), latest AS (
+    SELECT fetches.source_id, sum(outcome NOT IN ('failed', 'disallowed')) AS answered
+    FROM fetches
+    JOIN (SELECT source_id, max(run_id) AS run_id FROM fetches GROUP BY source_id) AS last USING (source_id, run_id)
+    GROUP BY fetches.source_id
+), written AS (
+    SELECT source_id, count(*) AS articles, max(added_at) AS last_new_at, max(published_at) AS last_published_at,
+           sum(added_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-7 days')) AS articles_7_days,
+           round(avg(published_at IS NULL), 3) AS undated_share
+    FROM articles GROUP BY source_id
+)
+SELECT sources.id AS source_id, sources.name AS source,
+       CASE
+           WHEN sources.removed_at IS NOT NULL THEN 'removed'
+           WHEN fetched.fetches IS NULL THEN 'never fetched'
+           WHEN latest.answered = 0 THEN 'failing'
+           WHEN written.last_new_at IS NULL THEN 'no articles'
+           WHEN written.last_new_at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-30 days') THEN 'silent'
+           ELSE 'ok'
+       END AS state,
+       fetched.last_success_at AS last_success_at, fetched.last_fetch_at AS last_fetch_at,
+       coalesce(fetched.fetches, 0) AS fetches, coalesce(fetched.failed, 0) AS failed,
+       coalesce(fetched.disallowed, 0) AS disallowed, coalesce(written.articles, 0) AS articles,
+       coalesce(written.articles_7_days, 0) AS articles_7_days, written.last_published_at AS last_published_at,
+       written.undated_share AS undated_share
+FROM sources
+LEFT JOIN fetched ON fetched.source_id = sources.id
+LEFT JOIN latest ON latest.source_id = sources.id
+LEFT JOIN written ON written.source_id = sources.id
+"""
+
+
+def _execute_all(db: Database, script: str) -> None:
+    """Runs each statement of a script inside the caller's transaction (sqlite3's executescript would commit it)."""
+    for statement in script.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+@migrations()
+def m001_tables(db: Database) -> None:
+    """Tables and indexes."""
+    _execute_all(db, _TABLES)
+
+
+@migrations()
+def m002_full_text_search(db: Database) -> None:
+    """Full-text search over documents and statements, kept in step by triggers."""
+    db.table("documents").enable_fts(["title", "text"], create_triggers=True, tokenize="porter unicode61")
+    db.table("statements").enable_fts(["text", "speaker_name"], create_triggers=True, tokenize="porter unicode61")
+
+
+@migrations()
+def m003_views(db: Database) -> None:
+    """The views that timelines, exports and the site read; the same figures everywhere."""
+    _execute_all(db, _VIEWS)
