@@ -1,0 +1,160 @@
+"""Is this text about the debate? Counts the terms of sources.toml and judges. Pure: no network, no database, no files.
+
+A page is relevant when every aspect that the groups count for ("ai", "openness") reaches the threshold. An aspect's score is
+
+    sum over its terms of  weight * (1 + ln n)  /  sqrt(max(words, 120) / 120)
+
+with n the occurrences of the term, an occurrence in the title counting three. The logarithm is the damping of term
+frequency in Manning, Raghavan, Schütze, "Introduction to Information Retrieval", 6.4.1; the root asks a text of 5,000 words
+for about 6 times the evidence that one of 120 words needs, so that a passing mention does not carry a long page.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from db.models import SourcesFileError
+
+SHORT_TEXT_WORDS = 120
+"""Up to this length, a wire item or a comment, one clear sentence is enough."""
+TITLE_WEIGHT = 3
+FALLBACK_LANGUAGE = "en"
+"""Debates borrow their English terms ("open source"), so these are looked for in every language."""
+
+_WORD = re.compile(r"\w+")
+_GAP = r"(?:\W+\w+){0,4}\W+"
+
+
+@dataclass(frozen=True, slots=True)
+class TermGroup:
+    """Terms that count alike. `terms` holds them by language (ISO 639-1), `counts_for` the aspects they are evidence of."""
+
+    name: str
+    counts_for: tuple[str, ...]
+    weight: float
+    terms: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """score: the weakest aspect over the threshold's scale, 0 upwards; terms: what was found, as written in sources.toml."""
+
+    score: float
+    relevant: bool
+    terms: tuple[str, ...]
+
+
+class Relevance:
+    """Judges texts by the `[relevance]` table; compiled once, safe to use from several threads."""
+
+    def __init__(self, threshold: float, groups: tuple[TermGroup, ...]) -> None:
+        self.threshold = threshold
+        self.groups = groups
+        self.aspects = tuple(dict.fromkeys(aspect for group in groups for aspect in group.counts_for))
+        self._compiled: dict[tuple[int, str], tuple[re.Pattern[str], tuple[str, ...]] | None] = {}
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, object], where: str = "sources.toml") -> Self:
+        """Reads the `[relevance]` table. Raises SourcesFileError naming `where`, the entry and the mend."""
+        unknown = set(table) - {"threshold", "group"}
+        if unknown:
+            raise SourcesFileError(f"{where}: [relevance] has an unknown key {sorted(unknown)[0]!r}: only threshold and group exist")
+        threshold = table.get("threshold", 1.0)
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold < 0:
+            raise SourcesFileError(f"{where}: [relevance] threshold must be a number from 0 upwards, not {threshold!r}")
+        entries = table.get("group", [])
+        if not isinstance(entries, list):
+            raise SourcesFileError(f"{where}: [relevance] group must be written as [[relevance.group]] tables")
+        return cls(float(threshold), tuple(_read_group(entry, number, where) for number, entry in enumerate(entries, 1)))
+
+    def judge(self, title: str, text: str, language: str | None = None) -> Verdict:
+        """Scores a text with its title. `language` is ISO 639-1; unknown ones are judged by the English terms alone.
+
+        Without any group everything is relevant (score = threshold).
+        """
+        if not self.groups:
+            return Verdict(self.threshold, True, ())
+        words = sum(1 for _ in _WORD.finditer(text))
+        length = math.sqrt(max(words, SHORT_TEXT_WORDS) / SHORT_TEXT_WORDS)
+        scores = dict.fromkeys(self.aspects, 0.0)
+        found: list[str] = []
+        for number, group in enumerate(self.groups):
+            counts: dict[str, int] = {}
+            for tongue in dict.fromkeys((FALLBACK_LANGUAGE, (language or FALLBACK_LANGUAGE)[:2].lower())):
+                compiled = self._pattern(number, tongue)
+                if compiled is None:
+                    continue
+                for part, worth in ((title, TITLE_WEIGHT), (text, 1)):
+                    _count(compiled, part, worth, counts)
+            points = group.weight * sum(1 + math.log(count) for count in counts.values())
+            for aspect in group.counts_for:
+                scores[aspect] += points / length
+            found.extend(counts)
+        score = round(min(scores.values()), 3)
+        return Verdict(score, score >= self.threshold, tuple(dict.fromkeys(found)))
+
+    def _pattern(self, number: int, language: str) -> tuple[re.Pattern[str], tuple[str, ...]] | None:
+        key = (number, language)
+        if key not in self._compiled:
+            terms = self.groups[number].terms.get(language, ())
+            self._compiled[key] = compile_terms(terms) if terms else None
+        return self._compiled[key]
+
+
+def compile_terms(terms: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[str, ...]]:
+    """One pattern for all terms, longest first; group n of a match is term n of the tuple returned."""
+    ordered = tuple(sorted(dict.fromkeys(terms), key=len, reverse=True))
+    return re.compile(r"(?<!\w)(?:" + "|".join(f"({_term_pattern(term)})" for term in ordered) + ")", re.IGNORECASE), ordered
+
+
+def _term_pattern(term: str) -> str:
+    parts = []
+    for stretch in term.split(" ... "):
+        words = []
+        for word in re.split(r"[\s-]+", stretch.strip()):
+            stem = re.escape(word.removesuffix("*")).replace("'", "['’]")
+            if word.endswith("*"):
+                words.append(stem + r"\w*")
+            else:
+                # A term that ends in a full stop ("A.I.") has no word boundary after it.
+                words.append(stem + (r"(?!\w)" if word[-1:].isalnum() else ""))
+        parts.append(r"[\s\u00a0‐‑-]+".join(words))
+    pattern = _GAP.join(parts)
+    return f"(?-i:{pattern})" if term.isupper() else pattern
+
+
+def _count(compiled: tuple[re.Pattern[str], tuple[str, ...]], text: str, worth: int, counts: dict[str, int]) -> None:
+    pattern, terms = compiled
+    for match in pattern.finditer(text):
+        if match.lastindex is not None:
+            term = terms[match.lastindex - 1]
+            counts[term] = counts.get(term, 0) + worth
+
+
+def _read_group(entry: object, number: int, where: str) -> TermGroup:
+    if not isinstance(entry, Mapping):
+        raise SourcesFileError(f"{where}: [relevance] group {number} must be a [[relevance.group]] table")
+    name = str(entry.get("name", f"group {number}"))
+    label = f"{where}: [[relevance.group]] {name!r}"
+    unknown = set(entry) - {"name", "counts_for", "weight", "terms"}
+    if unknown:
+        raise SourcesFileError(f"{label} has an unknown key {sorted(unknown)[0]!r}: use name, counts_for, weight and terms")
+    weight = entry.get("weight", 1.0)
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
+        raise SourcesFileError(f"{label}: weight must be a number above 0, not {weight!r}")
+    aspects = entry.get("counts_for", [name])
+    if not isinstance(aspects, list) or not aspects or not all(isinstance(aspect, str) and aspect for aspect in aspects):
+        raise SourcesFileError(f'{label}: counts_for must be a list of names, such as ["ai", "openness"]')
+    table = entry.get("terms")
+    if not isinstance(table, Mapping) or not table:
+        raise SourcesFileError(f'{label} needs terms by language, such as terms = {{en = ["open weight*"]}}')
+    terms: dict[str, tuple[str, ...]] = {}
+    for language, words in table.items():
+        if not isinstance(words, list) or not all(isinstance(word, str) and _WORD.search(word) for word in words):
+            raise SourcesFileError(f"{label}: terms.{language} must be a list of words or phrases")
+        terms[str(language)] = tuple(words)
+    return TermGroup(name, tuple(aspects), float(weight), terms)
