@@ -44,5 +44,5 @@ bench: $(STAMP) ## time each step on the sample
 	$(BIN)/python -m tests.bench
 
 clean: ## remove what was built (the environment, the demo, caches)
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) debatewatch-demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
