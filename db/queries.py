@@ -1,0 +1,215 @@
+"""Every read that people see: status, summary, statements, changes of position. Timelines have their own file, db.timelines.
+
+Read-only: nothing here writes, and the connection could not. Rows are plain dictionaries whose keys are named in each docstring.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from db.models import StoreError
+
+Row = dict[str, Any]
+
+
+@contextmanager
+def open_read(path: Path | str) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to a Debatewatch database, closed at the end.
+
+    Raises StoreError with one line when the file is missing, is no database, or is not one of ours.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise StoreError(f"{path}: no such database; `debatewatch crawl` or `debatewatch import` makes one")
+    try:
+        connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=30)
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'statements'").fetchone()
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: cannot be read as a database ({error})") from error
+    if found is None:
+        connection.close()
+        raise StoreError(f"{path}: not a Debatewatch database; name one with --db")
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def rows(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[object] | Mapping[str, object] = ()
+) -> list[Row]:
+    """The rows of a query as dictionaries."""
+    cursor = connection.execute(sql, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def totals(connection: sqlite3.Connection) -> dict[str, int]:
+    """How much there is: articles, documents, sources, statements, speakers, topics, changes_of_position, undated_articles,
+    failed_fetches."""
+    counted = rows(
+        connection,
+        """SELECT (SELECT count(*) FROM articles) AS articles,
+                  (SELECT count(DISTINCT document_id) FROM articles) AS documents,
+                  (SELECT count(*) FROM sources WHERE removed_at IS NULL) AS sources,
+                  (SELECT count(*) FROM statements WHERE document_id IN (SELECT document_id FROM articles)) AS statements,
+                  (SELECT count(DISTINCT coalesce(actor_id, speaker_name)) FROM statements) AS speakers,
+                  (SELECT count(*) FROM topics WHERE ended_run_id IS NULL) AS topics,
+                  (SELECT count(*) FROM position_changes) AS changes_of_position,
+                  (SELECT count(*) FROM articles WHERE published_at IS NULL) AS undated_articles,
+                  (SELECT count(*) FROM fetches WHERE outcome = 'failed') AS failed_fetches""",
+    )
+    return {name: int(value) for name, value in counted[0].items()}
+
+
+def outcomes(connection: sqlite3.Connection) -> dict[str, int]:
+    """Pages (not listings) by what came of them: outcome -> number of distinct addresses, by their newest fetch."""
+    return {
+        row["outcome"]: row["pages"]
+        for row in rows(
+            connection,
+            """SELECT outcome, count(*) AS pages FROM fetches WHERE target = 'page'
+               AND id IN (SELECT max(id) FROM fetches WHERE target = 'page' GROUP BY url) GROUP BY outcome ORDER BY pages DESC""",
+        )
+    }
+
+
+def status(connection: sqlite3.Connection) -> dict[str, Any]:
+    """For the command `status`: totals, the last ten runs, open failures, sources that are not ok, the newest changes."""
+    runs = rows(
+        connection, "SELECT id, step, status, started_at, finished_at, counts FROM runs ORDER BY id DESC LIMIT 10"
+    )
+    for run in runs:
+        run["counts"] = json.loads(run["counts"])
+    return {
+        "totals": totals(connection),
+        "pages": outcomes(connection),
+        "runs": runs,
+        "new_articles_7_days": rows(
+            connection,
+            "SELECT count(*) AS n FROM articles WHERE added_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-7 days')",
+        )[0]["n"],
+        "failures": rows(
+            connection,
+            """SELECT step, error, count(*) AS failures, max(failed_at) AS last_at FROM failures
+               GROUP BY step, error ORDER BY last_at DESC LIMIT 20""",
+        ),
+        "sources": rows(
+            connection,
+            """SELECT source_id, state, last_success_at, failed, articles FROM source_health
+               WHERE state NOT IN ('ok', 'removed') ORDER BY state, source_id""",
+        ),
+        "changes": changes(connection, limit=10),
+    }
+
+
+def changes(connection: sqlite3.Connection, *, limit: int = 1000) -> list[Row]:
+    """Changes of position, newest first: id, speaker, actor_id, about (the proposition, or "side as a whole"), before, after,
+    not_before, changed_at, strength, statements (number of statements it rests on)."""
+    return rows(
+        connection,
+        """SELECT c.id, coalesce(a.name, c.speaker_name) AS speaker, c.actor_id, coalesce(p.label, 'side as a whole') AS about,
+                  c.before, c.after, substr(c.not_before, 1, 10) AS not_before, substr(c.changed_at, 1, 10) AS changed_at,
+                  round(c.strength, 3) AS strength,
+                  (SELECT count(*) FROM position_change_statements AS s WHERE s.change_id = c.id) AS statements
+           FROM position_changes AS c LEFT JOIN actors AS a ON a.id = c.actor_id
+           LEFT JOIN propositions AS p ON p.id = c.proposition_id
+           ORDER BY c.changed_at DESC, c.id LIMIT ?""",
+        [limit],
+    )
+
+
+def change_evidence(connection: sqlite3.Connection, change_id: int) -> list[Row]:
+    """The statements a change rests on, by date: statement_id, moment (before, after), date, side, text, title, url, outlet."""
+    return rows(
+        connection,
+        """SELECT s.id AS statement_id, e.moment, substr(d.published_at, 1, 10) AS date, s.side, s.text, d.title,
+                  a.url, a.source_id AS source_id, o.name AS outlet
+           FROM position_change_statements AS e JOIN statements AS s ON s.id = e.statement_id
+           JOIN documents AS d ON d.id = s.document_id
+           LEFT JOIN articles AS a ON a.id = (SELECT min(id) FROM articles WHERE document_id = d.id)
+           LEFT JOIN sources AS o ON o.id = a.source_id
+           WHERE e.change_id = ? ORDER BY d.published_at, s.id""",
+        [change_id],
+    )
+
+
+def speakers(connection: sqlite3.Connection, *, limit: int = 10) -> list[Row]:
+    """Who speaks most: speaker, actor_id, statements, and the number by side in `sides`."""
+    found = rows(
+        connection,
+        """SELECT coalesce(a.name, s.speaker_name) AS speaker, s.actor_id, count(*) AS statements,
+                  json_group_array(s.side) AS sides
+           FROM statements AS s LEFT JOIN actors AS a ON a.id = s.actor_id
+           WHERE s.side IS NOT NULL AND s.document_id IN (SELECT document_id FROM articles)
+           GROUP BY coalesce(s.actor_id, s.speaker_name) ORDER BY statements DESC, speaker LIMIT ?""",
+        [limit],
+    )
+    for row in found:
+        names = json.loads(row["sides"])
+        row["sides"] = {name: names.count(name) for name in sorted(set(names))}
+    return found
+
+
+def sides(connection: sqlite3.Connection) -> list[Row]:
+    """Statements by side, in the debate's order: id, name, color, statements."""
+    return rows(
+        connection,
+        """SELECT sides.id, sides.name, sides.color, count(s.id) AS statements FROM sides
+           LEFT JOIN statements AS s ON s.side = sides.id AND s.document_id IN (SELECT document_id FROM articles)
+           GROUP BY sides.id ORDER BY sides.position""",
+    )
+
+
+def topics(connection: sqlite3.Connection) -> list[Row]:
+    """The standing topics, largest first: id, label, keywords, documents, articles, first_at, last_at."""
+    found = rows(
+        connection,
+        """SELECT t.id, t.label, t.keywords, count(DISTINCT c.document_id) AS documents, count(a.id) AS articles,
+                  min(a.published_at) AS first_at, max(a.published_at) AS last_at
+           FROM topics AS t LEFT JOIN current_document_topics AS c ON c.topic_id = t.id
+           LEFT JOIN articles AS a ON a.document_id = c.document_id
+           WHERE t.ended_run_id IS NULL GROUP BY t.id ORDER BY documents DESC, t.id""",
+    )
+    for row in found:
+        row["keywords"] = json.loads(row["keywords"])
+    return found
+
+
+def summary(connection: sqlite3.Connection) -> str:
+    """What was found, as text for a person: what was collected, who says what, which topics, what changed."""
+    count = totals(connection)
+    pages = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in outcomes(connection).items())
+    spoken = {row["name"]: row["statements"] for row in sides(connection)}
+    lines = [
+        "What was collected",
+        f"  {count['articles']} articles from {count['sources']} sources, {count['documents']} unique texts "
+        f"({count['articles'] - count['documents']} reprints). Pages: {pages}.",
+        "",
+        "Who says what",
+        f"  {count['statements']} statements by {count['speakers']} speakers: "
+        + ", ".join(f"{number} {name.lower()}" for name, number in spoken.items())
+        + ".",
+    ]
+    for row in speakers(connection, limit=8):
+        split = ", ".join(f"{number} {name}" for name, number in row["sides"].items())
+        lines.append(f"  {row['speaker']:<28.28} {row['statements']:>4}   {split}")
+    lines += ["", "Topics"]
+    for row in topics(connection)[:10]:
+        lines.append(f"  {row['label']:<44.44} {row['documents']:>4} texts, {row['articles']} articles")
+    lines += ["", "Changes of position"]
+    moved = changes(connection, limit=8)
+    for row in moved:
+        lines.append(
+            f"  {row['speaker']:<24.24} {row['about']}: {row['before']} -> {row['after']}, between {row['not_before']} and "
+            f"{row['changed_at']} ({row['statements']} statements)"
+        )
+    if not moved:
+        lines.append("  none with enough evidence")
+    return "\n".join(lines) + "\n"
