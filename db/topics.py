@@ -1,0 +1,113 @@
+"""Writes embeddings, topics, the assignments of each run, and what became of topics over refits."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+
+from db.connection import Connection, as_json
+from db.models import (
+    Topic,
+    TopicAssignment,
+    TopicEvent,
+)
+
+
+class Topics(Connection):
+    """The part of the store that the topic step uses."""
+
+    def embeddings(self, model: str) -> dict[int, bytes]:
+        """Vectors (float32 bytes) of the documents that an article carries, by document id, for one embedding model."""
+        return {
+            int(row[0]): bytes(row[1])
+            for row in self.db.conn.execute(
+                """SELECT document_id, vector FROM embeddings WHERE model = ?
+                   AND EXISTS (SELECT 1 FROM articles AS a WHERE a.document_id = embeddings.document_id)
+                   ORDER BY document_id""",
+                [model],
+            )
+        }
+
+    def save_embeddings(self, model: str, vectors: Iterable[tuple[int, bytes]]) -> None:
+        """Keeps vectors (float32 bytes) by document id."""
+        with self._write() as connection:
+            connection.executemany(
+                "INSERT OR REPLACE INTO embeddings (document_id, model, vector) VALUES (?, ?, ?)",
+                [(document_id, model, vector) for document_id, vector in vectors],
+            )
+
+    def topics(self) -> list[Topic]:
+        """The standing topics, by id."""
+        return [
+            Topic(
+                row["id"],
+                row["label"],
+                tuple(json.loads(row["keywords"])),
+                row["size"],
+                bytes(row["centroid"]),
+                row["document_id"],
+            )
+            for row in self._rows("SELECT * FROM topics WHERE ended_run_id IS NULL ORDER BY id")
+        ]
+
+    def next_topic_id(self) -> int:
+        """The id that the next new topic gets; ids are never used twice."""
+        return int(self.db.conn.execute("SELECT coalesce(max(id), 0) + 1 FROM topics").fetchone()[0])
+
+    def save_topics(
+        self,
+        run_id: int,
+        topics: Iterable[Topic],
+        assignments: Iterable[TopicAssignment],
+        events: Iterable[TopicEvent] = (),
+    ) -> None:
+        """A fit: makes the standing topics equal to `topics` (others end with this run; labels that a user edited stay) and
+        adds this run's assignments. Earlier assignments stay readable under their own run."""
+        with self._write() as connection:
+            named = []
+            for topic in topics:
+                named.append(topic.id)
+                connection.execute(
+                    """INSERT INTO topics (id, label, keywords, size, document_id, centroid, run_id)
+                       VALUES (?, ?, ?, ?, ?, ?, ?)
+                       ON CONFLICT (id) DO UPDATE SET
+                           label = CASE WHEN label_edited = 1 THEN label ELSE excluded.label END,
+                           keywords = excluded.keywords, size = excluded.size, document_id = excluded.document_id,
+                           centroid = excluded.centroid, ended_run_id = NULL""",
+                    [
+                        topic.id,
+                        topic.label,
+                        as_json(topic.keywords),
+                        topic.size,
+                        topic.document_id,
+                        topic.centroid,
+                        run_id,
+                    ],
+                )
+            marks = ", ".join("?" * len(named)) or "0"
+            connection.execute(
+                f"UPDATE topics SET ended_run_id = ? WHERE ended_run_id IS NULL AND id NOT IN ({marks})",
+                [run_id, *named],
+            )
+            _insert_assignments(connection, run_id, assignments)
+            connection.executemany(
+                "INSERT INTO topic_events (run_id, kind, topic_id, other_topic_id, similarity) VALUES (?, ?, ?, ?, ?)",
+                [(run_id, e.kind, e.topic_id, e.other_topic_id, e.similarity) for e in events],
+            )
+
+    def save_assignments(self, run_id: int, assignments: Iterable[TopicAssignment]) -> None:
+        """New documents assigned to the standing topics without a refit; topic sizes follow."""
+        with self._write() as connection:
+            _insert_assignments(connection, run_id, assignments)
+            connection.execute(
+                """UPDATE topics SET size = (SELECT count(*) FROM current_document_topics AS c WHERE c.topic_id = topics.id)
+                   WHERE ended_run_id IS NULL"""
+            )
+
+
+def _insert_assignments(connection: sqlite3.Connection, run_id: int, assignments: Iterable[TopicAssignment]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO document_topics (document_id, run_id, topic_id, score) VALUES (?, ?, ?, ?)",
+        [(a.document_id, run_id, a.topic_id, float(a.score)) for a in assignments],
+    )
