@@ -1,0 +1,167 @@
+"""HTML -> Article: what a page publishes, and the comments under it, as records. Pure: no network, no database.
+
+The parts: structured_data.py (schema.org), page_metadata.py, bylines.py, page_body.py; this file puts them together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from lxml.html import HtmlElement
+
+from crawler.addresses import canonical_url
+from crawler.bylines import page_agency, page_authors
+from crawler.page_body import clean_text, page_body
+from crawler.page_metadata import (
+    article_kind,
+    declared_address,
+    declared_language,
+    is_paywalled,
+    page_dates,
+    page_section,
+    page_title,
+    parse_date,
+    read_metas,
+    site_name,
+    text_language,
+)
+from crawler.structured_data import (
+    Item,
+    StructuredData,
+    comment_text,
+    first_string,
+    plain_text,
+    read_structured_data,
+    strings,
+)
+from db.models import Article, ExtractionError, utc_now
+
+MAX_BYTES = 10_000_000
+MAX_COMMENTS = 2_000
+
+
+def extract_page(
+    html: bytes,
+    url: str,
+    *,
+    content_type: str | None = None,
+    fallback_date: datetime | None = None,
+    now: datetime | None = None,
+    comments: bool = True,
+) -> list[Article]:
+    """The page's own article first, then the comments that its data names (kind "comment"), in page order.
+
+    html: the body as received, decompressed. url: the address it came from. content_type: the HTTP header, for the charset.
+    fallback_date: the listing's date, used when the page shows none. now: no date after it is believed (default: the present).
+    Raises ExtractionError when the page is empty, too large, not HTML, or has no text.
+    """
+    now = now or utc_now()
+    tree = _parse(decode_page(html, content_type))
+    data = read_structured_data(tree, url)
+    metas = read_metas(tree)
+    address = canonical_url(url, declared=declared_address(tree, metas))
+    sitename = site_name(data, metas, url)
+    text = page_body(tree, address, data)
+    if not text:
+        raise ExtractionError("no text found: the page holds no article, or needs a browser to show it")
+    published_at, modified_at = page_dates(tree, data, metas, address, now=now, fallback=fallback_date)
+    article = Article(
+        url=address,
+        title=page_title(tree, data, metas, sitename) or text.split("\n", 1)[0][:120],
+        text=text,
+        authors=page_authors(tree, data, metas, sitename),
+        published_at=published_at,
+        modified_at=modified_at,
+        language=text_language(text, declared_language(tree, metas)),
+        kind=article_kind(data, metas),
+        section=page_section(data, metas),
+        sitename=sitename,
+        paywalled=is_paywalled(tree, data, metas),
+        agency=page_agency(data, metas, text, sitename),
+    )
+    return [article, *(_comments(data, article, now) if comments else ())]
+
+
+def decode_page(html: bytes, content_type: str | None = None) -> str:
+    """The page as text. Valid UTF-8 is UTF-8 whatever is declared; else byte order mark, HTTP header, meta tag, detection.
+
+    Follows the WHATWG encoding standard through w3lib ("iso-8859-1" means windows-1252). Raises ExtractionError when the
+    body is empty, larger than 10 MB, or binary.
+    """
+    if not html.strip():
+        raise ExtractionError("the page is empty")
+    if len(html) > MAX_BYTES:
+        raise ExtractionError(f"the page has {len(html):,} bytes, more than {MAX_BYTES:,}")
+    if (
+        html[:4] in (b"%PDF", b"\x89PNG", b"GIF8", b"PK\x03\x04")
+        or html[:3] == b"\xff\xd8\xff"
+        or html[:2] == b"\x1f\x8b"
+    ):
+        raise ExtractionError("not an HTML page but a binary file")
+    try:
+        return html.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    from trafilatura.utils import detect_encoding
+    from w3lib.encoding import html_to_unicode
+
+    def detect(body: bytes) -> str | None:
+        return next(iter(detect_encoding(body)), None)
+
+    _, text = html_to_unicode(content_type, html, auto_detect_fun=detect)
+    return str(text)
+
+
+def _parse(text: str) -> HtmlElement:
+    from trafilatura.utils import load_html
+
+    text = text.replace("\0", "")
+    if "<" not in text:
+        raise ExtractionError("not an HTML page: there is no markup in it")
+    try:
+        tree = load_html(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ExtractionError(f"not a readable HTML page: {error}") from error
+    if tree is None:
+        raise ExtractionError("not an HTML page: nothing in it could be parsed")
+    return tree
+
+
+def _comments(data: StructuredData, article: Article, now: datetime) -> list[Article]:
+    found: dict[str, Article] = {}
+    for item in data.comments[:MAX_COMMENTS]:
+        text = clean_text(plain_text(comment_text(item)))
+        author = first_string(item.get("author") or item.get("creator"))
+        raw_date = first_string(item.get("datePublished") or item.get("dateCreated"))
+        published_at = parse_date(raw_date) if raw_date else None
+        address = f"{article.url}#{_comment_id(item, text, author)}"
+        if not text or address in found:
+            continue
+        found[address] = Article(
+            url=address,
+            title=f"Comment on {article.title}",
+            text=text,
+            authors=(author,) if author and not author.startswith("http") else (),
+            published_at=published_at if published_at and published_at <= now else None,
+            language=text_language(text, article.language),
+            kind="comment",
+            section=article.section,
+            sitename=article.sitename,
+            paywalled=False,
+            parent_url=article.url,
+        )
+    return list(found.values())
+
+
+def _comment_id(item: Item, text: str, author: str | None) -> str:
+    """The comment's own id: the fragment of its address, its identifier, else a digest that stays the same between crawls."""
+    for value in (*strings(item.get("@id")), *strings(item.get("url")), *strings(item.get("mainEntityOfPage"))):
+        fragment = urlsplit(value).fragment if "#" in value else ""
+        if fragment:
+            return fragment
+    identifier = first_string(item.get("identifier"))
+    if identifier and len(identifier) < 100 and " " not in identifier:
+        return identifier
+    return "comment-" + hashlib.sha256(f"{author}\n{text}".encode()).hexdigest()[:12]
