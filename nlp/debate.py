@@ -109,12 +109,12 @@ class Actor:
     def context_for(self, name: str) -> tuple[str, ...]:
         """The words of which one must stand in the same passage for `name` to mean this actor; (): the name is enough.
 
-        `alias_context` speaks first; then an ambiguous actor asks its `context` of every name that is one word long
+        `alias_context` speaks first; then an ambiguous actor asks its `context` of every name of letters only
         ("Claude"), while longer names ("Claude 3 Opus") stand for themselves.
         """
         if name in self.alias_context:
             return self.alias_context[name]
-        return self.context if self.ambiguous and " " not in name else ()
+        return self.context if self.ambiguous and name.isalpha() else ()
 
     def affiliation_at(self, day: date) -> Affiliation | None:
         """The affiliation on `day` (a date, or a datetime in UTC): of several the one begun last, then the first listed."""
@@ -208,7 +208,8 @@ class _Entry:
         self._known: list[str] = []
 
     def fault(self, wrong_and_mend: str) -> DebateFileError:
-        return DebateFileError(f"{self.where}: {wrong_and_mend}")
+        # One line, whatever the file holds.
+        return DebateFileError(" ".join(f"{self.where}: {wrong_and_mend}".split()))
 
     def value(self, key: str) -> object:
         self._known.append(key)
@@ -237,7 +238,7 @@ class _Entry:
     def flag(self, key: str, *, default: bool) -> bool:
         value = self.value(key)
         if value is not None and not isinstance(value, bool):
-            raise self.fault(f'"{key}" must be true or false')
+            raise self.fault(f'"{key}" is no flag; write {key} = true or {key} = false')
         return default if value is None else value
 
     def one_of(self, key: str, allowed: tuple[str, ...], value: str) -> str:
