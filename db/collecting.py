@@ -41,6 +41,13 @@ class Collecting(Connection):
         with self._write() as connection:
             return _insert_fetch(connection, run_id, fetch, article_id)
 
+    def set_validators(self, fetch_id: int, etag: str | None, last_modified: str | None) -> None:
+        """Lets later crawls ask conditionally for what this fetch brought: called once everything that it led to was had."""
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE fetches SET etag = ?, last_modified = ? WHERE id = ?", [etag, last_modified, fetch_id]
+            )
+
     def documents_sharing_bands(self, bands: Sequence[int]) -> list[tuple[int, str]]:
         """Documents that share at least one MinHash band (band number, hash) with a text: (id, text), oldest first.
         Candidates only: the caller compares the texts."""
