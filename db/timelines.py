@@ -94,7 +94,7 @@ def timeline(
     ]
     result = []
     for first in _calendar(by, list(collected), since, until):
-        period = _period_of(first.isoformat(), by)
+        period = str(_period_of(first.isoformat(), by))
         total = collected.get(period, 0)
         for identity, label in series:
             found = counted.get((period, identity), {})
