@@ -1,0 +1,161 @@
+"""A fetched page -> its rows: extraction, relevance, near-duplicates, and the store's one short transaction for each page.
+
+`Collector` is what a crawl and an import share; `StorePipeline` ties it to Scrapy. No network here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Self
+
+from scrapy import signals
+from scrapy.crawler import Crawler
+from scrapy.exceptions import DropItem
+
+from crawler.duplicates import find_duplicate, signature
+from crawler.extract import extract_page
+from crawler.hints import apply_hints
+from crawler.items import Answer, Job, Page
+from crawler.relevance import Relevance
+from crawler.sources import Source
+from db.models import ArchiveError, Article, Fetch, Outcome, StoreError
+from db.store import Store
+
+
+class Collector:
+    """Turns fetched bytes into articles and keeps them. One for each run; it counts new and updated texts."""
+
+    def __init__(self, store: Store, run_id: int, relevance: Relevance, *, step: str = "crawl") -> None:
+        self.store = store
+        self.run_id = run_id
+        self.relevance = relevance
+        self.step = step
+        self.documents = 0
+        self.updated = 0
+
+    def page(
+        self, source: Source, fetch: Fetch, body: bytes, *, content_type: str | None, published: datetime | None
+    ) -> Outcome:
+        """Extracts a page and keeps what it holds. A page that cannot be read is a `failed` fetch and a row in `failures`."""
+        try:
+            articles = extract_page(
+                body, fetch.final_url or fetch.url, content_type=content_type, fallback_date=published
+            )
+            if source.hints:
+                articles[0] = apply_hints(articles[0], body, content_type, source.hints)
+        except Exception as error:  # Pages come from strangers: whatever one of them breaks, the others are read.
+            return self.failure(fetch, error)
+        return self.articles(fetch, articles, judge=source.relevance)
+
+    def articles(self, fetch: Fetch, articles: list[Article], *, judge: bool = True) -> Outcome:
+        """Keeps an article and its comments, unless it is not about the debate. The fetch's row says what came of it."""
+        article, comments = articles[0], articles[1:]
+        if judge:
+            verdict = self.relevance.judge(article.title, article.text, article.language)
+            if not verdict.relevant:
+                self.store.record_fetch(
+                    self.run_id,
+                    replace(
+                        fetch,
+                        outcome="off_topic",
+                        reason=f"relevance {verdict.score:g} < {self.relevance.threshold:g}",
+                        final_url=article.url if article.url != fetch.url else fetch.final_url,
+                        published_at=article.published_at,
+                    ),
+                )
+                return "off_topic"
+        # Comments first: the page's row tells later crawls that it is done with, so it must be the last thing written.
+        for comment in comments:
+            self._save(fetch.source_id, comment, None)
+        return self._save(fetch.source_id, article, fetch)
+
+    def _save(self, source_id: str, article: Article, fetch: Fetch | None) -> Outcome:
+        bands: tuple[int, ...] = ()
+        document_id = None
+        if article.kind != "comment":  # Comments are short and answer one another: only equal ones are the same.
+            bands = signature(article.text).bands
+            document_id = find_duplicate(article.text, self.store.documents_sharing_bands(bands))
+        saved = self.store.save_article(
+            self.run_id, source_id, article, bands=bands, document_id=document_id, fetch=fetch
+        )
+        if saved.updated:
+            self.updated += 1
+        elif saved.outcome == "stored":
+            self.documents += 1
+        return saved.outcome
+
+    def failure(self, fetch: Fetch, error: BaseException) -> Outcome:
+        """A page or listing that could not be read: its fetch, and a row in `failures` with the error."""
+        detail = " ".join(str(error).split())
+        reason = fetch.reason or (detail or type(error).__name__)[:300]
+        self.store.record_failure(self.run_id, self.step, type(error).__name__, detail, url=fetch.url)
+        self.store.record_fetch(self.run_id, replace(fetch, outcome="failed", reason=reason))
+        return "failed"
+
+
+class StorePipeline:
+    """Takes what the spiders hand over, one item after the other, and keeps the tally of the source."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._listings: list[tuple[int, Fetch]] = []
+        self._unfinished = False
+        crawler.signals.connect(self.closed, signal=signals.spider_closed)
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> Self:
+        """Called by Scrapy."""
+        return cls(crawler)
+
+    @property
+    def _job(self) -> Job:
+        job: Job = self._crawler.spider.job  # type: ignore[union-attr]
+        return job
+
+    def process_item(self, item: Page | Answer) -> Page | Answer:
+        """One item -> its rows. A store that cannot be written ends the crawl; anything else concerns this page only."""
+        job = self._job
+        try:
+            if isinstance(item, Page):
+                outcome = job.collector.page(
+                    job.source, item.fetch, item.body, content_type=item.content_type, published=item.published
+                )
+            else:
+                outcome = self._answer(item)
+        except (StoreError, ArchiveError) as error:
+            job.stop(error)
+            raise DropItem(str(error)) from error
+        if item.fetch.target == "page":
+            job.tally.outcomes[outcome] += 1
+            job.tally.done += 1
+        job.report(job, item.fetch.url)
+        return item
+
+    def _answer(self, item: Answer) -> Outcome:
+        job, fetch = self._job, item.fetch
+        if item.error is not None:
+            job.collector.failure(fetch, item.error)
+        else:
+            # What the listing names is not fetched yet: its validators count only once all of it is (see `closed`).
+            pending = fetch.target == "listing" and fetch.outcome == "stored"
+            row = replace(fetch, etag=None, last_modified=None) if pending else fetch
+            fetch_id = job.store.record_fetch(job.run_id, row)
+            if pending and item.conditional:
+                self._listings.append((fetch_id, fetch))
+        if fetch.outcome in ("failed", "disallowed") and fetch.target == "listing":
+            job.tally.errors.append(f"{fetch.url}: {fetch.reason}")
+        if fetch.outcome == "failed" and not item.final:
+            self._unfinished = True
+        return fetch.outcome
+
+    def closed(self, reason: str) -> None:
+        """When every page of this crawl's listings was had, the next crawl may ask whether the listings changed at all."""
+        left_out = getattr(self._crawler.spider, "left_out", True)
+        if reason != "finished" or left_out or self._unfinished:
+            return
+        try:
+            for fetch_id, fetch in self._listings:
+                self._job.store.set_validators(fetch_id, fetch.etag, fetch.last_modified)
+        except StoreError as error:
+            self._job.stop(error)

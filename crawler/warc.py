@@ -1,0 +1,204 @@
+"""Writes and reads the page archive: gzipped WARC 1.1 (ISO 28500:2017), one file for each crawl run and source, a new one at
+MAX_FILE_BYTES. File names come from the run and the source id, never from a page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+from db.models import ArchiveError, from_iso
+
+MAX_FILE_BYTES = 1_000_000_000
+"""About what archives use, so that one file still copies and opens quickly."""
+MAX_BODY_BYTES = 20_000_000
+"""Decompressed; a record that holds more is left out."""
+TARGET_HEADER = "WARC-Debatewatch-Target"
+"""Says what a response was fetched as: page, listing or robots. Readers ignore header fields they do not know (section 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedAt:
+    """Where a response lies: file name relative to the archive folder, offset and length in bytes."""
+
+    file: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedPage:
+    """One archived answer. `body` is decompressed; header names are in lower case."""
+
+    url: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    fetched_at: datetime | None
+    target: str | None
+    """page, listing or robots in our own archives; None in others."""
+    source_id: str | None
+    """The source it was fetched for, in our own archives."""
+    offset: int
+    length: int
+
+
+class ArchiveWriter:
+    """Appends exchanges to the archive of one source in one run. Nothing is created before the first exchange."""
+
+    def __init__(self, folder: Path, name: str, *, info: dict[str, str], max_bytes: int = MAX_FILE_BYTES) -> None:
+        """`name` is the stem of the files: small letters, digits, - and _. `info` goes into the warcinfo record."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise ArchiveError(f"{name!r} cannot name an archive file; use letters, digits, - and _")
+        self._folder, self._name, self._info, self._max_bytes = folder, name, info, max_bytes
+        self._number = 0
+        self._file: IO[bytes] | None = None
+        self._writer: Any = None
+
+    def write(
+        self,
+        url: str,
+        *,
+        request: tuple[str, list[tuple[str, str]]],
+        response: tuple[str, list[tuple[str, str]], bytes],
+        target: str,
+    ) -> ArchivedAt:
+        """Appends a response and its request. `request` is (request line, headers); `response` (status line without the
+        protocol, headers, body as transferred). Raises ArchiveError when the disk is full or the folder cannot be written."""
+        from warcio.statusandheaders import StatusAndHeaders
+
+        try:
+            file = self._open()
+            offset = file.tell()
+            answered = self._writer.create_warc_record(
+                url,
+                "response",
+                payload=BytesIO(response[2]),
+                length=len(response[2]),
+                http_headers=StatusAndHeaders(response[0], response[1], protocol="HTTP/1.1"),
+                warc_headers_dict={TARGET_HEADER: target},
+            )
+            self._writer.write_record(answered)
+            length = file.tell() - offset
+            method, _, path = request[0].partition(" ")
+            asked = self._writer.create_warc_record(
+                url,
+                "request",
+                http_headers=StatusAndHeaders(f"{path} HTTP/1.1", request[1], protocol=method, is_http_request=True),
+                warc_headers_dict={
+                    "WARC-Concurrent-To": answered.rec_headers.get_header("WARC-Record-ID"),
+                    "WARC-Date": answered.rec_headers.get_header("WARC-Date"),
+                },
+            )
+            self._writer.write_record(asked)
+            file.flush()
+        except OSError as error:
+            raise ArchiveError(f"{self._folder}: the archive cannot be written ({error.strerror or error})") from error
+        return ArchivedAt(Path(file.name).name, offset, length)
+
+    def close(self) -> None:
+        """Closes the present file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> IO[bytes]:
+        from warcio.warcwriter import WARCWriter
+
+        if self._file is not None and self._file.tell() >= self._max_bytes:
+            self.close()
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f"{self._name}-{self._number:05d}.warc.gz"
+            self._number += 1
+            # "x": an archive that exists is never written into.
+            self._file = path.open("xb")
+            self._writer = WARCWriter(self._file, gzip=True, warc_version="WARC/1.1")
+            self._writer.write_record(self._writer.create_warcinfo_record(path.name, self._info))
+        return self._file
+
+
+def read_record(folder: Path, file: str, offset: int) -> tuple[dict[str, str], bytes]:
+    """The HTTP headers (names in lower case, with ":status") and the decompressed body of one archived response.
+
+    Raises ArchiveError when the file or the record is not there, or the name leads out of the archive.
+    """
+    path = folder / file
+    if Path(file).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise ArchiveError(f"{file}: not a file of the archive {folder}")
+    try:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            for page in _iterate(stream):
+                return {":status": str(page.status), **page.headers}, page.body
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{path}: no such archive file; was it moved?") from error
+    except Exception as error:
+        raise ArchiveError(f"{path}: no readable record at byte {offset} ({error})") from error
+    raise ArchiveError(f"{path}: no response at byte {offset}")
+
+
+def iter_records(
+    path: Path, *, stream: IO[bytes] | None = None, on_error: Callable[[str], None] | None = None
+) -> Iterator[ArchivedPage]:
+    """The responses (and resources) of a WARC file, gzipped or not, in order.
+
+    A damaged or cut tail ends it: `on_error` gets one line, and what came before it counts. `stream` is read instead of `path`.
+    """
+    try:
+        if stream is not None:
+            yield from _iterate(stream)
+        else:
+            with path.open("rb") as opened:
+                yield from _iterate(opened)
+    except Exception as error:  # warcio raises what zlib, struct and its parsers raise.
+        if on_error is not None:
+            on_error(f"{path}: damaged after this point ({type(error).__name__}: {error}); what came before was read")
+
+
+def _iterate(stream: IO[bytes]) -> Iterator[ArchivedPage]:
+    from warcio.archiveiterator import ArchiveIterator
+
+    source_id = None
+    records = ArchiveIterator(stream)
+    for record in records:
+        if record.rec_type == "warcinfo":
+            found = re.search(rb"^isPartOf: (\S+)\r?$", record.content_stream().read(), re.MULTILINE)
+            source_id = found[1].decode() if found else None
+            continue
+        if record.rec_type not in ("response", "resource") or not record.rec_headers.get_header("WARC-Target-URI"):
+            continue
+        body = record.content_stream().read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
+            continue
+        offset = records.get_record_offset()
+        http = record.http_headers
+        status = int(http.get_statuscode()) if http and http.get_statuscode().isdigit() else 200
+        headers = {name.lower(): value for name, value in http.headers} if http else {}
+        if not http:
+            headers = {"content-type": record.rec_headers.get_header("Content-Type") or ""}
+        date = record.rec_headers.get_header("WARC-Date")
+        yield ArchivedPage(
+            url=record.rec_headers.get_header("WARC-Target-URI").strip("<>"),
+            status=status,
+            headers=headers,
+            body=body,
+            fetched_at=_moment(date),
+            target=record.rec_headers.get_header(TARGET_HEADER),
+            source_id=source_id,
+            offset=offset,
+            length=records.get_record_length(),
+        )
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        found = from_iso(text)
+    except ValueError:
+        return None
+    return found.astimezone(UTC).replace(microsecond=0) if found else None
