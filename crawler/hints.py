@@ -37,7 +37,7 @@ def apply_hints(article: Article, html: bytes, content_type: str | None, hints: 
 
 
 def _paragraphs(elements: Any) -> str:
-    blocks = []
+    blocks: list[str] = []
     for element in elements:
         inner = element.css(_BLOCKS)
         # A block inside a block (a paragraph in a quotation) is part of the outer one.

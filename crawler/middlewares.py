@@ -6,6 +6,7 @@ as long as the site asks, refused private addresses, conditional requests, and t
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,8 +21,9 @@ from scrapy.exceptions import CannotResolveHostError, IgnoreRequest
 from scrapy.extensions.throttle import AutoThrottle
 from scrapy.http import Request, Response
 from scrapy.robotstxt import RobotParser
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
-from zope.interface import implementer
+from zope.interface import implementer  # type: ignore[import-untyped]
 
 from crawler.guard import is_public, literal_address
 from crawler.items import Job
@@ -67,7 +69,7 @@ class _Unreachable(RobotParser):
         raise self._error
 
 
-class RobotsMiddleware(RobotsTxtMiddleware):  # type: ignore[misc]
+class RobotsMiddleware(RobotsTxtMiddleware):
     """robots.txt as RFC 9309 has it: 4xx means everything is allowed, 5xx or no answer means nothing is. Scrapy's own allows
     everything in both cases. A Crawl-delay lengthens the delay of the source."""
 
@@ -96,15 +98,18 @@ class RobotsMiddleware(RobotsTxtMiddleware):  # type: ignore[misc]
     def _robots_error(self, exc: Exception, netloc: str) -> None:
         if not isinstance(exc, RobotsUnreachableError | PrivateAddressError):
             exc = RobotsUnreachableError(f"robots.txt unreachable ({describe(exc)}), so nothing is fetched")
-        waiting = self._parsers[netloc]
-        self._parsers[netloc] = _Unreachable(exc)
-        waiting.callback(self._parsers[netloc])
+        waiting, unreachable = self._parsers[netloc], _Unreachable(exc)
+        self._parsers[netloc] = unreachable
+        if isinstance(waiting, Deferred):
+            waiting.callback(unreachable)
 
 
-class RetryAfterMiddleware(RetryMiddleware):  # type: ignore[misc]
+class RetryAfterMiddleware(RetryMiddleware):
     """Retries after 429, 5xx and broken connections, not before the time that Retry-After names (RFC 9110, 10.2.3)."""
 
-    async def process_response(self, request: Request, response: Response) -> Request | Response:
+    async def process_response(  # type: ignore[override]  # Scrapy awaits what it gets.
+        self, request: Request, response: Response
+    ) -> Request | Response:
         """The same request again, or the answer when there is no further try."""
         again = super().process_response(request, response)
         if not isinstance(again, Request):
@@ -213,7 +218,7 @@ class GuardedResolver:
 
     def resolveHostName(  # noqa: N802 (Twisted's name)
         self,
-        receiver: IResolutionReceiver,
+        receiver: Any,
         name: str,
         portNumber: int = 0,  # noqa: N803
         addressTypes: Sequence[type] | None = None,  # noqa: N803
@@ -295,4 +300,7 @@ def _headers(message: Request | Response) -> list[tuple[str, str]]:
 def describe(error: BaseException) -> str:
     """An error in one line: its message, or its kind where it has none."""
     text = " ".join(str(error).split())
+    # Twisted wraps what happened to a connection: "[<twisted.python.failure.Failure ...ConnectionLost: why>]".
+    wrapped = re.findall(r"<twisted\.python\.failure\.Failure [\w.]+: (.*?)>", text)
+    text = "; ".join(dict.fromkeys(wrapped)) or text
     return text[:300] if text else type(error).__name__

@@ -185,7 +185,7 @@ class SourceSpider(scrapy.Spider):
         elif isinstance(error, IgnoreRequest):
             reason = describe(error)
         else:
-            reason = f"{type(error).__name__}: {describe(error)}"
+            reason = f"{type(error).__name__.removesuffix('Error')}: {describe(error)}"
         yield Answer(self._fetch(request, outcome, response=response, reason=reason), final=final)
 
     def _fetch(
