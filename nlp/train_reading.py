@@ -1,0 +1,305 @@
+"""Trains the reader's weights on labelled passages: `python -m nlp.train_reading --labels DIR`. Seeded; needs scikit-learn.
+
+Reads JSONL files as shared/data/labels has them and writes nlp/models/reader-linear. Passages whose id hashes to the held-out
+fifth are never read here; `tests/nlp/measure_reading.py` scores on them.
+"""
+
+import argparse
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from db.models import AUTHOR, Statement
+from nlp.debate import load_debate
+from nlp.names import lexicon
+from nlp.reader import Reader, ReadInput
+from nlp.speakers import Features, Scene, speaker_features
+from nlp.statements import UnitReading, assemble, rank_speakers
+from nlp.tagging import unit_features, word_features
+from nlp.weights import Linear, ReaderWeights, save_weights
+
+FOLDS = 4
+MIN_COUNT = 6
+"""A word or feature that fewer units have is left out: it would be learnt by heart."""
+START = {"threshold": 0.5, "speaker": 1.0, "edge": 0.3, "change": 1.0, "direct": 0.3}
+GRID = {
+    "threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55),
+    "speaker": (0.3, 0.6, 1.0, 1.5),
+    "edge": (0.0, 0.2, 0.4, 0.7),
+    "change": (0.0, 0.3, 0.8, 1.5, 2.5),
+}
+
+
+@dataclass(slots=True)
+class Labelled:
+    """A labelled passage with its scene and, for each unit, the number of the labelled statement that it belongs to."""
+
+    id: str
+    register: str
+    record: dict[str, Any]
+    scene: Scene
+    gold: list[int | None]
+    fold: int
+
+
+def held_out(passage_id: str) -> bool:
+    """Whether a passage is in the fifth that nothing is trained or tuned on."""
+    return int(sha256(passage_id.encode()).hexdigest(), 16) % 5 == 0
+
+
+def load_labels(folder: Path) -> list[dict[str, Any]]:
+    """All labelled passages of a folder, in the order of files and lines."""
+    return [
+        json.loads(line)
+        for path in sorted(folder.glob("*.jsonl"))
+        for line in path.open(encoding="utf-8")
+        if line.strip()
+    ]
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are loosely the same: equal, a surname of a full name, or the words of one among the other's."""
+    first, second = _plain(one), _plain(other)
+    if not first or not second:
+        return False
+    if first == second or set(first) <= set(second) or set(second) <= set(first):
+        return True
+    return first[-1] == second[-1] and first[0][0] == second[0][0]
+
+
+def _plain(name: str) -> list[str]:
+    words = (
+        name.casefold().replace("’", "'").replace("'s ", " ").removesuffix("'s").strip("@ ").replace(".", "").split()
+    )
+    titles = lexicon()["names"]["titles"] | {"the"}
+    return [word for word in words if word not in titles] or words
+
+
+def align(record: dict[str, Any], scene: Scene) -> list[int | None]:
+    """For each unit the labelled statement that holds half of it (or that it holds most of), None where there is none."""
+    found: list[int | None] = []
+    for unit in scene.units:
+        best, most = None, 0
+        for number, statement in enumerate(record["statements"]):
+            overlap = min(unit.end, statement["end"]) - max(unit.start, statement["start"])
+            enough = overlap >= 0.5 * (unit.end - unit.start) or overlap >= 0.6 * (
+                statement["end"] - statement["start"]
+            )
+            if enough and overlap > most:
+                best, most = number, overlap
+        found.append(best)
+    return found
+
+
+def matching(scene: Scene, speaker: str, keys: Sequence[str]) -> list[str]:
+    """Those of the candidate keys that mean the labelled speaker."""
+    if speaker == AUTHOR:
+        return [key for key in keys if key == AUTHOR]
+    return [key for key in keys if key != AUTHOR and same_name(scene.parties[key].name, speaker)]
+
+
+def train_speakers(passages: Sequence[Labelled], penalty: float = 1.0) -> Linear:
+    """A conditional logit over the candidate speakers of each unit that carries a view (McFadden, 1974)."""
+    from scipy.optimize import minimize
+
+    vocabulary: dict[str, int] = {}
+    rows: list[Features] = []
+    group: list[int] = []
+    right: list[bool] = []
+    groups = 0
+    for passage in passages:
+        for number, gold in enumerate(passage.gold):
+            if gold is None:
+                continue
+            candidates = speaker_features(passage.scene, number)
+            good = matching(passage.scene, passage.record["statements"][gold]["speaker"], list(candidates))
+            if not good:
+                continue
+            for key, row in candidates.items():
+                rows.append(row)
+                group.append(groups)
+                right.append(key in good)
+                for name in row:
+                    vocabulary.setdefault(name, len(vocabulary))
+            groups += 1
+    matrix = np.zeros((len(rows), len(vocabulary)))
+    for index, row in enumerate(rows):
+        for name, value in row.items():
+            matrix[index, vocabulary[name]] = value
+    member, target = np.array(group), np.array(right, dtype=float)
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        score = matrix @ weights
+        top = np.full(groups, -np.inf)
+        np.maximum.at(top, member, score)
+        power = np.exp(score - top[member])
+        every, good = np.zeros(groups), np.zeros(groups)
+        np.add.at(every, member, power)
+        np.add.at(good, member, power * target)
+        gradient = matrix.T @ (power * target / good[member] - power / every[member])
+        return float(-np.log(good / every).sum() + penalty / 2 * weights @ weights), penalty * weights - gradient
+
+    result = minimize(loss, np.zeros(len(vocabulary)), jac=True, method="L-BFGS-B", options={"maxiter": 300})
+    return Linear({name: float(result.x[index]) for name, index in vocabulary.items()})
+
+
+def view_rows(passage: Labelled, speaker: Linear) -> list[Features]:
+    """All features of the question whether a unit carries a view, one row for each unit."""
+    rows = []
+    for number, words in enumerate(word_features(passage.scene)):
+        ranking = rank_speakers(passage.scene, number, speaker)
+        margin = ranking[0][1] - ranking[1][1] if len(ranking) > 1 else 6.0
+        rows.append(unit_features(passage.scene, number, ranking[0][0], margin) | words)
+    return rows
+
+
+def train_view(rows: Sequence[Features], target: Sequence[bool], strength: float = 0.1) -> Linear:
+    """A logistic regression: does the unit carry a view on the subject?"""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    vectorizer = DictVectorizer()
+    matrix = vectorizer.fit_transform(rows)
+    counts = np.asarray((matrix != 0).sum(axis=0)).ravel()
+    keep = counts >= MIN_COUNT
+    model = LogisticRegression(C=strength, solver="liblinear", max_iter=500, random_state=0, intercept_scaling=1.0)
+    model.fit(matrix[:, keep], np.array(target, dtype=int))
+    names = vectorizer.get_feature_names_out()[keep]
+    weights = {str(name): float(weight) for name, weight in zip(names, model.coef_[0], strict=True)}
+    weights["bias"] = weights.get("bias", 0.0) + float(model.intercept_[0])
+    return Linear(weights)
+
+
+def read_by(passage: Labelled, weights: ReaderWeights, rows: Sequence[Features]) -> list[UnitReading]:
+    """What weights say of a passage's units, from features made before."""
+    found = []
+    for number, row in enumerate(rows):
+        score = max(-30.0, min(30.0, weights.view.score(row)))
+        found.append(
+            UnitReading(float(1 / (1 + np.exp(-score))), rank_speakers(passage.scene, number, weights.speaker))
+        )
+    return found
+
+
+def overlap(start: int, end: int, statement: dict[str, Any]) -> float:
+    """Intersection over union of two stretches of text."""
+    inside = min(end, statement["end"]) - max(start, statement["start"])
+    return max(0, inside) / (max(end, statement["end"]) - min(start, statement["start"]))
+
+
+def match(found: Sequence[Statement], labelled: Sequence[dict[str, Any]], least: float = 0.5) -> list[tuple[int, int]]:
+    """Pairs (found, labelled) that overlap by `least` or more, each used once; pairs with the right speaker go first."""
+    pairs = []
+    for one, statement in enumerate(found):
+        for other, gold in enumerate(labelled):
+            share = overlap(statement.start, statement.end, gold)
+            if share >= least:
+                pairs.append((right_speaker(statement, gold), share, one, other))
+    used: set[int] = set()
+    taken: set[int] = set()
+    chosen = []
+    for _, _, one, other in sorted(pairs, key=lambda pair: (-pair[0], -pair[1], pair[2], pair[3])):
+        if one not in used and other not in taken:
+            used.add(one)
+            taken.add(other)
+            chosen.append((one, other))
+    return chosen
+
+
+def right_speaker(statement: Statement, gold: dict[str, Any]) -> bool:
+    """Whether a statement's speaker is the labelled one."""
+    if gold["speaker"] == AUTHOR or statement.speaker.text == AUTHOR:
+        return bool(gold["speaker"] == statement.speaker.text)
+    return same_name(statement.speaker.name, gold["speaker"])
+
+
+def score(
+    passages: Sequence[Labelled], readings: Sequence[list[UnitReading]], settings: dict[str, float]
+) -> tuple[float, float]:
+    """F1 of statements found, and of statements found with their speaker."""
+    found = labelled = hits = spoken = 0
+    for passage, reading in zip(passages, readings, strict=True):
+        statements = assemble(passage.scene, reading, settings)
+        pairs = match(statements, passage.record["statements"])
+        found += len(statements)
+        labelled += len(passage.record["statements"])
+        hits += len(pairs)
+        spoken += sum(right_speaker(statements[one], passage.record["statements"][other]) for one, other in pairs)
+    return 2 * hits / max(1, found + labelled), 2 * spoken / max(1, found + labelled)
+
+
+def tune(passages: Sequence[Labelled], readings: Sequence[list[UnitReading]]) -> dict[str, float]:
+    """The settings with the best mean of both scores, one setting after the other, twice around."""
+    settings = dict(START)
+    for name in [*GRID, *GRID]:
+        settings[name] = max(GRID[name], key=lambda value: sum(score(passages, readings, {**settings, name: value})))
+    return settings
+
+
+def train(passages: Sequence[Labelled]) -> tuple[Linear, Linear, dict[str, float], tuple[float, float]]:
+    """Both models and the settings; the scores are those of cross-validation within the passages given."""
+    rows: dict[str, list[Features]] = {}
+    readings: dict[str, list[UnitReading]] = {}
+    for fold in range(FOLDS):
+        rest = [p for p in passages if p.fold != fold]
+        speaker = train_speakers(rest)
+        for passage in passages:
+            if passage.fold == fold:
+                rows[passage.id] = view_rows(passage, speaker)
+                readings[passage.id] = []
+    for fold in range(FOLDS):
+        rest = [p for p in passages if p.fold != fold]
+        speaker = train_speakers(rest)
+        view = _view_of(rest, rows)
+        weights = ReaderWeights(speaker, view, {}, "")
+        for passage in passages:
+            if passage.fold == fold:
+                readings[passage.id] = read_by(passage, weights, rows[passage.id])
+    ordered = [readings[p.id] for p in passages]
+    settings = tune(passages, ordered)
+    return train_speakers(passages), _view_of(passages, rows), settings, score(passages, ordered, settings)
+
+
+def _view_of(passages: Sequence[Labelled], rows: dict[str, list[Features]]) -> Linear:
+    every = list(itertools.chain.from_iterable(rows[p.id] for p in passages))
+    return train_view(every, [gold is not None for p in passages for gold in p.gold])
+
+
+def scenes_of(reader: Reader, records: Sequence[dict[str, Any]]) -> Iterator[Scene]:
+    """The scene of each passage, as the reader sees it."""
+    for record in records:
+        yield reader.scene(ReadInput(record["id"], record["text"], author=record["author"]))
+
+
+def prepare(reader: Reader, records: Sequence[dict[str, Any]]) -> list[Labelled]:
+    """Passages with their scenes, aligned with their labels."""
+    return [
+        Labelled(
+            record["id"], record["register"], record, scene, align(record, scene),
+            int(sha256(f"fold {record['id']}".encode()).hexdigest(), 16) % FOLDS,
+        )
+        for record, scene in zip(records, scenes_of(reader, records), strict=True)
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Trains, tunes and writes the weights, and prints the scores of cross-validation."""
+    parser = argparse.ArgumentParser(description="Train the reader's weights on labelled passages.")
+    parser.add_argument("--labels", type=Path, required=True, help="folder of labelled passages (*.jsonl)")
+    records = [record for record in load_labels(parser.parse_args().labels) if not held_out(record["id"])]
+    passages = prepare(Reader(load_debate()), records)
+    speaker, view, settings, (found, spoken) = train(passages)
+    digest = save_weights(speaker, view, settings)
+    print(
+        f"{len(records)} passages; cross-validated F1 {found:.3f}, with speaker {spoken:.3f}; settings {settings}; {digest}"
+    )
+
+
+if __name__ == "__main__":
+    main()
