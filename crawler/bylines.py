@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import unescape
 
 from lxml.html import HtmlElement
@@ -109,8 +109,11 @@ def clean_authors(names: Iterable[str], sitename: str | None, *, visible: bool =
     return tuple(kept.values())[:30]
 
 
-def page_agency(data: StructuredData, metas: Metas, text: str, sitename: str | None) -> str | None:
-    """The agency that the page credits for its text, as written: in its data, its byline, a dateline or a source line."""
+def page_agency(data: StructuredData, metas: Metas, lines: Sequence[str], sitename: str | None) -> str | None:
+    """The agency that the page credits for its text, as written: in its data, its byline, a dateline or a source line.
+
+    lines: the text's paragraphs, and after them what stood beside it.
+    """
     own = (sitename or "").casefold()
     credits = [first_string(data.article.get(key)) for key in ("sourceOrganization", "provider", "copyrightHolder")]
     credits += _declared_names(data, organisations=True) + metas.get("author", []) + metas.get("article:author", [])
@@ -126,11 +129,10 @@ def page_agency(data: StructuredData, metas: Metas, text: str, sitename: str | N
         and organisation.casefold() not in (own, (publisher or "").casefold())
     ):
         return organisation
-    lines = text.split("\n\n")
     match = _DATELINE.match(lines[0]) if lines else None
     if match and is_agency(match[1]) and match[1].casefold() != own:
         return match[1]
-    for line in (*lines[:1], *lines[-3:]):
+    for line in (*lines[:1], *lines[-6:]):
         found = _SOURCE_LINE.match(line) if len(line) < 150 else None
         name = (found[1] or found[2] or "").strip() if found else ""
         if is_agency(name) and name.casefold() != own:

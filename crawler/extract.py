@@ -63,7 +63,8 @@ def extract_page(
     metas = read_metas(tree)
     address = canonical_url(url, declared=declared_address(tree, metas))
     sitename = site_name(data, metas, url)
-    text = page_body(tree, address, data)
+    body = page_body(tree, address, data, metas)
+    text = body.text
     if not text:
         raise ExtractionError("no text found: the page holds no article, or needs a browser to show it")
     published_at, modified_at = page_dates(tree, data, metas, address, now=now, fallback=fallback_date)
@@ -79,7 +80,7 @@ def extract_page(
         section=page_section(data, metas),
         sitename=sitename,
         paywalled=is_paywalled(tree, data, metas),
-        agency=page_agency(data, metas, text, sitename),
+        agency=page_agency(data, metas, (*text.split("\n\n"), *body.left_out), sitename),
     )
     return [article, *(_comments(data, article, now) if comments else ())]
 
