@@ -64,7 +64,7 @@ def _one_line(text: str) -> str:
 # --- options that several commands share --------------------------------------------------------------------------------
 
 
-class _Day(click.ParamType):
+class _Day(click.ParamType[datetime]):
     """A day (2024-03-14) or a moment (ISO 8601) as an aware UTC datetime."""
 
     name = "DATE"
@@ -198,7 +198,7 @@ def init(directory: Path) -> int:
     """
     from crawler.sources import SHIPPED_SOURCES
     from db.serve import shipped_metadata
-    from nlp.debate import SHIPPED_DEBATE
+    from nlp.debate import SHIPPED as SHIPPED_DEBATE
 
     files = {"sources.toml": SHIPPED_SOURCES, "debate.toml": SHIPPED_DEBATE, "metadata.yml": shipped_metadata()}
     taken = [name for name in files if (directory / name).exists()]

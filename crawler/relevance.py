@@ -62,14 +62,18 @@ class Relevance:
         """Reads the `[relevance]` table. Raises SourcesFileError naming `where`, the entry and the mend."""
         unknown = set(table) - {"threshold", "group"}
         if unknown:
-            raise SourcesFileError(f"{where}: [relevance] has an unknown key {sorted(unknown)[0]!r}: only threshold and group exist")
+            raise SourcesFileError(
+                f"{where}: [relevance] has an unknown key {sorted(unknown)[0]!r}: only threshold and group exist"
+            )
         threshold = table.get("threshold", 1.0)
         if isinstance(threshold, bool) or not isinstance(threshold, int | float) or threshold < 0:
             raise SourcesFileError(f"{where}: [relevance] threshold must be a number from 0 upwards, not {threshold!r}")
         entries = table.get("group", [])
         if not isinstance(entries, list):
             raise SourcesFileError(f"{where}: [relevance] group must be written as [[relevance.group]] tables")
-        return cls(float(threshold), tuple(_read_group(entry, number, where) for number, entry in enumerate(entries, 1)))
+        return cls(
+            float(threshold), tuple(_read_group(entry, number, where) for number, entry in enumerate(entries, 1))
+        )
 
     def judge(self, title: str, text: str, language: str | None = None) -> Verdict:
         """Scores a text with its title. `language` is ISO 639-1; unknown ones are judged by the English terms alone.
@@ -108,7 +112,9 @@ class Relevance:
 def compile_terms(terms: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[str, ...]]:
     """One pattern for all terms, longest first; group n of a match is term n of the tuple returned."""
     ordered = tuple(sorted(dict.fromkeys(terms), key=len, reverse=True))
-    return re.compile(r"(?<!\w)(?:" + "|".join(f"({_term_pattern(term)})" for term in ordered) + ")", re.IGNORECASE), ordered
+    return re.compile(
+        r"(?<!\w)(?:" + "|".join(f"({_term_pattern(term)})" for term in ordered) + ")", re.IGNORECASE
+    ), ordered
 
 
 def _term_pattern(term: str) -> str:
@@ -142,12 +148,18 @@ def _read_group(entry: object, number: int, where: str) -> TermGroup:
     label = f"{where}: [[relevance.group]] {name!r}"
     unknown = set(entry) - {"name", "counts_for", "weight", "terms"}
     if unknown:
-        raise SourcesFileError(f"{label} has an unknown key {sorted(unknown)[0]!r}: use name, counts_for, weight and terms")
+        raise SourcesFileError(
+            f"{label} has an unknown key {sorted(unknown)[0]!r}: use name, counts_for, weight and terms"
+        )
     weight = entry.get("weight", 1.0)
     if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
         raise SourcesFileError(f"{label}: weight must be a number above 0, not {weight!r}")
     aspects = entry.get("counts_for", [name])
-    if not isinstance(aspects, list) or not aspects or not all(isinstance(aspect, str) and aspect for aspect in aspects):
+    if (
+        not isinstance(aspects, list)
+        or not aspects
+        or not all(isinstance(aspect, str) and aspect for aspect in aspects)
+    ):
         raise SourcesFileError(f'{label}: counts_for must be a list of names, such as ["ai", "openness"]')
     table = entry.get("terms")
     if not isinstance(table, Mapping) or not table:

@@ -110,7 +110,7 @@ class AliasIndex:
 
 def _boundary_before(text: str, start: int) -> bool:
     before = text[start - 1 : start]
-    return not before or not (before.isalnum() or before in "_.@/" and start > 1 and text[start - 2].isalnum())
+    return not before or not (before.isalnum() or (before in "_.@/" and start > 1 and text[start - 2].isalnum()))
 
 
 def _boundary_after(text: str, end: int, actor: Actor) -> bool:

@@ -82,7 +82,7 @@ def complete_names(doc: Doc, known: Iterable[Mention]) -> tuple[Mention, ...]:
             continue
         words = run.text.split()
         # A title's surname ("Mrs Tolliver") was split off already; "Tolliver" is looked up with the others.
-        kind = _kind(doc, run, labels, counts.get(surname(run.text), 1), " " in run.text)
+        kind = _kind(doc, text, run, labels, counts.get(surname(run.text), 1), " " in run.text)
         if kind is None:
             later.append(run)
             continue
@@ -97,7 +97,7 @@ def complete_names(doc: Doc, known: Iterable[Mention]) -> tuple[Mention, ...]:
         if known_person is not None:
             mentions.append(Mention(run.start, run.end, "person", known_person.name, known_person.actor_id))
             continue
-        kind = _kind(doc, run, labels, counts.get(surname(run.text), 1), False)
+        kind = _kind(doc, text, run, labels, counts.get(surname(run.text), 1), False)
         if kind is not None and " " not in run.text:
             mentions.append(Mention(run.start, run.end, kind, _full_name(run.text, kind), None))
     return tuple(sorted(mentions, key=lambda m: (m.start, m.end)))
@@ -136,7 +136,7 @@ def _runs(doc: Doc, busy: list[tuple[int, int]]) -> list[_Run]:
                 (m.start() + piece_start, m.end() + piece_start)
                 for m in re.finditer(r"\S+", text[piece_start:piece_end])
             ]
-            while words and (text[slice(*words[0])].rstrip(".").casefold() in titles or _only_begins(doc, words[0])):
+            while words and (text[slice(*words[0])].rstrip(".").casefold() in titles or _only_begins(doc, text, words[0])):
                 words = words[1:]
             while words and not text[words[-1][0]].isupper() and text[words[-1][0]] not in "dl":
                 words = words[:-1]
@@ -169,14 +169,14 @@ def _outside(start: int, end: int, busy: list[tuple[int, int]]) -> list[tuple[in
     return pieces
 
 
-def _only_begins(doc: Doc, span: tuple[int, int]) -> bool:
+def _only_begins(doc: Doc, text: str, span: tuple[int, int]) -> bool:
     """Whether a capitalised word is capitalised only because a sentence, or a quotation, begins with it."""
-    before = doc.text[: span[0]].rstrip("“\"'‘([ \n—–-")
-    begins = not before or before[-1] in '.!?:…”"’' or "\n" in doc.text[len(before) : span[0]]
+    before = text[: span[0]].rstrip("“\"'‘([ \n—–-")
+    begins = not before or before[-1] in '.!?:…”"’' or "\n" in text[len(before) : span[0]]
     token = _token(doc, span[0])
     if token is None:
         return False
-    word = doc.text[slice(*span)]
+    word = text[slice(*span)]
     if token.lower_ in _FUNCTION_WORDS and not (word.isupper() and len(word) > 2):
         return True
     return (
@@ -188,12 +188,7 @@ def _only_begins(doc: Doc, span: tuple[int, int]) -> bool:
 
 
 _FUNCTION_WORDS = frozenset(
-    "the a an and but or nor so yet for in on at by to of from with without under over after before since until while when where why how what who whom whose which "
-    "that this these those there here it its it's he she they we you i i'm i've i'd i'll his her their our your my me him them us not no yes if unless although though because as than "
-    "then now once both all any some many most few several each every either neither nobody nothing everybody everyone somebody someone anyone anybody asked speaking writing "
-    "let do does did is are was were be been has have had will would can could may might must should shall between among against about never always even only just "
-    "two three four five six seven eight nine ten one first second last next another other others such still also perhaps maybe instead meanwhile however nor what's that's there's don't "
-    "sir dear thanks thank please sorry ok okay well oh lol edit update re ps nb via per said says told critics experts".split()
+    ["the", "a", "an", "and", "but", "or", "nor", "so", "yet", "for", "in", "on", "at", "by", "to", "of", "from", "with", "without", "under", "over", "after", "before", "since", "until", "while", "when", "where", "why", "how", "what", "who", "whom", "whose", "which", "that", "this", "these", "those", "there", "here", "it", "its", "it's", "he", "she", "they", "we", "you", "i", "i'm", "i've", "i'd", "i'll", "his", "her", "their", "our", "your", "my", "me", "him", "them", "us", "not", "no", "yes", "if", "unless", "although", "though", "because", "as", "than", "then", "now", "once", "both", "all", "any", "some", "many", "most", "few", "several", "each", "every", "either", "neither", "nobody", "nothing", "everybody", "everyone", "somebody", "someone", "anyone", "anybody", "asked", "speaking", "writing", "let", "do", "does", "did", "is", "are", "was", "were", "be", "been", "has", "have", "had", "will", "would", "can", "could", "may", "might", "must", "should", "shall", "between", "among", "against", "about", "never", "always", "even", "only", "just", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "one", "first", "second", "last", "next", "another", "other", "others", "such", "still", "also", "perhaps", "maybe", "instead", "meanwhile", "however", "nor", "what's", "that's", "there's", "don't", "sir", "dear", "thanks", "thank", "please", "sorry", "ok", "okay", "well", "oh", "lol", "edit", "update", "re", "ps", "nb", "via", "per", "said", "says", "told", "critics", "experts"]
 )
 
 
@@ -206,10 +201,9 @@ def _recognised(doc: Doc) -> list[tuple[int, int, str]]:
     return [(ent.start_char, ent.end_char, ent.label_) for ent in doc.ents]
 
 
-def _kind(doc: Doc, run: _Run, labels: list[tuple[int, int, str]], count: int, several: bool) -> str | None:
+def _kind(doc: Doc, text: str, run: _Run, labels: list[tuple[int, int, str]], count: int, several: bool) -> str | None:
     """What a name is, by the votes of its words, its surroundings and the entity recogniser; None: not worth a mention."""
     names = lexicon()["names"]
-    text = doc.text
     words = [word.casefold().strip(".,'’") for word in run.text.split()]
     before, after = text[max(0, run.start - 40) : run.start], text[run.end : run.end + 40]
     if words[-1] in names["law_words"] or re.search(r"\b(?:SB|AB|HB|HR)[ -]?\d+", run.text):
@@ -218,7 +212,7 @@ def _kind(doc: Doc, run: _Run, labels: list[tuple[int, int, str]], count: int, s
     titled = bool(
         title
         and title.group(1).casefold() in names["titles"]
-        and not (title.group(1) in ("general", "father", "count"))
+        and title.group(1) not in ("general", "father", "count")
     )
     person = organisation = place = 0.0
     for start, end, label in labels:

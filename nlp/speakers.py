@@ -30,14 +30,10 @@ _PRONOUNS = {
 }
 _PERSON_ROLE = re.compile(r"(?:[a-z-]{2,}(?:er|or|ist|ian|man|woman|ant|yst|eer|ess|cist|logue))$")
 _PERSON_NOUNS = frozenset(
-    "chief head president professor nurse poet clerk monk nun judge aide guard chair coach pilot cook scholar friend widow dean mate boss student colleague author general "
-    "colonel captain critic academic executive chancellor delegate deputy representative secretary laureate entrepreneur billionaire veteran host guest candidate mep mp "
-    "spokesperson man woman official principal rector bishop archbishop midwife advocate expert staffer blogger mogul democrat republican conservative liberal physicist".split()
+    ["chief", "head", "president", "professor", "nurse", "poet", "clerk", "monk", "nun", "judge", "aide", "guard", "chair", "coach", "pilot", "cook", "scholar", "friend", "widow", "dean", "mate", "boss", "student", "colleague", "author", "general", "colonel", "captain", "critic", "academic", "executive", "chancellor", "delegate", "deputy", "representative", "secretary", "laureate", "entrepreneur", "billionaire", "veteran", "host", "guest", "candidate", "mep", "mp", "spokesperson", "man", "woman", "official", "principal", "rector", "bishop", "archbishop", "midwife", "advocate", "expert", "staffer", "blogger", "mogul", "democrat", "republican", "conservative", "liberal", "physicist"]
 )
 _NOT_PERSON_NOUNS = frozenset(
-    "paper answer number letter order matter computer server power chapter weather water member order border user customer offer danger "
-    "counter error factor sector door floor minor labor behavior parameter newsletter cluster folder manner other layer tower river printer transformer processor monitor "
-    "motor vector majority minister's ladder hammer trailer player character dinner summer winter october november december september quarter corner supper reader".split()
+    ["paper", "answer", "number", "letter", "order", "matter", "computer", "server", "power", "chapter", "weather", "water", "member", "order", "border", "user", "customer", "offer", "danger", "counter", "error", "factor", "sector", "door", "floor", "minor", "labor", "behavior", "parameter", "newsletter", "cluster", "folder", "manner", "other", "layer", "tower", "river", "printer", "transformer", "processor", "monitor", "motor", "vector", "majority", "minister's", "ladder", "hammer", "trailer", "player", "character", "dinner", "summer", "winter", "october", "november", "december", "september", "quarter", "corner", "supper", "reader"]
 )
 _FIRST_PERSON = re.compile(
     r"\b(?:I|I'm|I've|I'd|I'll|I’m|I’ve|I’d|I’ll|my|me|mine|myself|i|i'm|im|ive|i've|imo|imho|we|our|us)\b"
@@ -94,6 +90,7 @@ class Scene:
     """A text as the speaker model sees it."""
 
     doc: Doc
+    text: str
     units: Sequence[Unit]
     quotes: list[Quote]
     parties: dict[str, Party]
@@ -116,23 +113,24 @@ def build_scene(
     doc: Doc, units: Sequence[Unit], quotes: list[Quote], mentions: Iterable[Mention], author: str | None, kind: str
 ) -> Scene:
     """Parties and expressions of a parsed text, pronouns and descriptions ranked but not yet decided."""
+    text = doc.text
     parties: dict[str, Party] = {}
     for mention in mentions:
         party = parties.setdefault(
             party_key(mention), Party(party_key(mention), mention.name, mention.actor_id, mention.type)
         )
         party.spans.append((mention.start, mention.end))
-    for match in re.finditer(r"(?<!\w)@([\w.-]*\w)", doc.text):
+    for match in re.finditer(r"(?<!\w)@([\w.-]*\w)", text):
         handle = parties.setdefault(
             match.group(1).casefold(), Party(match.group(1).casefold(), match.group(1), None, "person")
         )
         handle.spans.append(match.span())
     labels = {unit.label for unit in units if unit.label is not None}
     for left, right in sorted(labels):
-        _label_party(doc.text, left, right, parties)
+        _label_party(text, left, right, parties)
     quoted = [covered(quotes, unit.start, unit.end) / max(1, unit.end - unit.start) for unit in units]
     expressions = [_expressions(doc, number, unit, parties, quotes) for number, unit in enumerate(units)]
-    scene = Scene(doc, units, quotes, parties, expressions, [], quoted, author, kind, {})
+    scene = Scene(doc, text, units, quotes, parties, expressions, [], quoted, author, kind, {})
     _genders(scene)
     _set_focus(scene)
     scene.opinion = _opinion(scene)
@@ -289,14 +287,14 @@ def _beside(token: Token, verbs: frozenset[str]) -> bool:
     before = doc[left] if left >= 0 else None
     after = doc[right] if right < len(doc) else None
     return bool(
-        (
+        ((
             before is not None
             and before.pos_ == "VERB"
             and before.tag_ in ("VBD", "VBZ", "VBP")
             and before.lemma_ in verbs
             and token.dep_ not in ("pobj", "poss")
         )
-        and (before.i == 0 or doc[before.i - 1].is_punct)
+        and (before.i == 0 or doc[before.i - 1].is_punct))
         or (
             after is not None
             and after.pos_ == "VERB"
@@ -313,7 +311,7 @@ def _genders(scene: Scene) -> None:
     people = [party for party in scene.parties.values() if party.type == "person"]
     for party in people:
         for start, _ in party.spans:
-            title = re.search(r"(\w+)\.? $", scene.doc.text[max(0, start - 20) : start])
+            title = re.search(r"(\w+)\.? $", scene.text[max(0, start - 20) : start])
             word = title.group(1).casefold() if title else ""
             if word in names["masculine"]:
                 party.gender = "he"
@@ -321,7 +319,7 @@ def _genders(scene: Scene) -> None:
                 party.gender = "she"
     first = sorted((min(party.spans)[0], party) for party in people if party.spans) if people else []
     for order, (start, party) in enumerate(first):
-        following = first[order + 1][0] if order + 1 < len(first) else len(scene.doc.text)
+        following = first[order + 1][0] if order + 1 < len(first) else len(scene.text)
         if party.gender or (order and not first[order - 1][1].gender):
             continue
         forms = [
@@ -394,7 +392,7 @@ def _set_focus(scene: Scene) -> None:
 
 def _opinion(scene: Scene) -> Features:
     """What speaks for the text's being its author's own opinion."""
-    text = scene.doc.text
+    text = scene.text
     outside = list(text)
     for quote in scene.quotes:
         outside[quote.start : quote.end] = " " * (quote.end - quote.start)
@@ -466,7 +464,7 @@ def speaker_features(scene: Scene, number: int) -> dict[str, Features]:
         for relation_name in ("poss", "other"):
             if row.get(f"name:{relation_name}"):
                 row[f"{relation_name}:{kind}"] = 1.0
-    outside = scene.doc.text[unit.start : unit.end] if scene.quoted[number] < 0.05 else ""
+    outside = scene.text[unit.start : unit.end] if scene.quoted[number] < 0.05 else ""
     own = {f"A:{name}": value for name, value in scene.opinion.items()}
     own |= {
         "A": 1.0,

@@ -141,7 +141,7 @@ def _statement(scene: Scene, key: str, first: int, last: int, settings: dict[str
         elif expression.form in ("person", "group"):
             rule += ", description"
     name = party.name.removeprefix("the ").removeprefix("The ")
-    return Statement(start, end, Speaker(scene.doc.text[left:right], name, party.actor_id, left, right), kind, rule)
+    return Statement(start, end, Speaker(scene.text[left:right], name, party.actor_id, left, right), kind, rule)
 
 
 def _surface(scene: Scene, key: str, first: int, last: int) -> Expression | None:

@@ -37,7 +37,7 @@ def terms_in(text: str) -> float:
 def unit_features(scene: Scene, number: int, speaker: str | None, margin: float) -> Features:
     """The features of one unit given its likeliest speaker (party key, AUTHOR or None) and by how much it is the likeliest."""
     unit = scene.units[number]
-    text = scene.doc.text[unit.start : unit.end]
+    text = scene.text[unit.start : unit.end]
     count = len(scene.units)
     found: Features = {
         "bias": 1.0,
@@ -62,7 +62,7 @@ def unit_features(scene: Scene, number: int, speaker: str | None, margin: float)
         "semicolon": float(";" in text),
         "exclaims": float("!" in text),
         "terms": terms_in(text),
-        "terms_text": terms_in(scene.doc.text[:4000]),
+        "terms_text": terms_in(scene.text[:4000]),
         "margin": min(margin, 6.0) / 6,
         "label": float(unit.label is not None),
     }
@@ -76,8 +76,8 @@ def unit_features(scene: Scene, number: int, speaker: str | None, margin: float)
             found[f"{step}:strong"] = float(any(strength(e.relation) >= 3 for e in scene.expressions[other]))
             found[f"{step}:paragraph"] = float(near.paragraph != unit.paragraph)
             found[f"{step}:focus"] = float(scene.focus[other] == scene.focus[number])
-            found[f"{step}:terms"] = terms_in(scene.doc.text[near.start : near.end])
-            found[f"{step}:question"] = float("?" in scene.doc.text[near.start : near.end])
+            found[f"{step}:terms"] = terms_in(scene.text[near.start : near.end])
+            found[f"{step}:question"] = float("?" in scene.text[near.start : near.end])
         else:
             found[f"{step}:none"] = 1.0
     found["strongest"] = max((strength(e.relation) for e in scene.expressions[number]), default=0) / 5
@@ -124,7 +124,7 @@ def _words(text: str, start: int, end: int, masked: list[tuple[int, int]]) -> li
 
 def word_features(scene: Scene) -> list[Features]:
     """For each unit its words and pairs of words (w:), the words of its neighbours (p:, n:) and of the whole text (d:)."""
-    text = scene.doc.text
+    text = scene.text
     masked = [span for party in scene.parties.values() if party.type != "model" for span in party.spans]
     words = [_words(text, unit.start, unit.end, masked) for unit in scene.units]
     rows: list[Features] = []

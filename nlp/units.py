@@ -11,8 +11,7 @@ from nlp.quotes import paragraphs
 
 _END = re.compile(r"(?:[.!?…]+|\.{3})(?P<close>[\"”’'»)\]]*)(?=\s)")
 _ABBREVIATIONS = frozenset(
-    "mr mrs ms dr prof sen rep gov gen lt col maj capt sgt hon rev st jr sr vs v inc ltd co corp llc plc no nos art fig "
-    "jan feb mar apr jun jul aug sep sept oct nov dec e.g i.e etc cf al approx est u.s u.k e.u a.i ph.d d.c u.n mt ft".split()
+    ["mr", "mrs", "ms", "dr", "prof", "sen", "rep", "gov", "gen", "lt", "col", "maj", "capt", "sgt", "hon", "rev", "st", "jr", "sr", "vs", "v", "inc", "ltd", "co", "corp", "llc", "plc", "no", "nos", "art", "fig", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "e.g", "i.e", "etc", "cf", "al", "approx", "est", "u.s", "u.k", "e.u", "a.i", "ph.d", "d.c", "u.n", "mt", "ft"]
 )
 # "HOST:", "RADOVAN ILIC:", "Q:", "A (Dr Ashdown, lecturer):", "Senator Holt:" at the start of a paragraph or a sentence.
 _CAPITALS = r"(?:[A-ZÀ-Ý][A-ZÀ-Ý.'’-]*)(?:\s+[A-ZÀ-Ý][A-ZÀ-Ý.'’-]*){0,4}"
@@ -21,7 +20,7 @@ _LABEL = re.compile(
     rf"(?P<name>{_CAPITALS}|{_NAMED}|[A-Z]|@[\w.-]+)\s*(?P<note>\([^()]{{2,80}}\))?\s*:\s+(?P<after>\([^()]{{2,80}}\)\s+)?"
 )
 _NOT_LABEL = frozenset(
-    "UPDATE NOTE NB PS EDIT TLDR CORRECTION HEADLINE BREAKING SUMMARY WASHINGTON LONDON BRUSSELS PARIS BEIJING BERLIN".split()
+    ["UPDATE", "NOTE", "NB", "PS", "EDIT", "TLDR", "CORRECTION", "HEADLINE", "BREAKING", "SUMMARY", "WASHINGTON", "LONDON", "BRUSSELS", "PARIS", "BEIJING", "BERLIN"]
 )
 
 
