@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from crawler.items import Progress
-from crawler.process import CrawlRequest, crawl_here
+from crawler.process import CrawlRequest, crawl_here, crawl_lock
 from crawler.settings import LOG_LEVEL
 from crawler.sources import SourcesFile
 from db.models import CrawlReport, DebatewatchError, SourceReport
@@ -86,6 +86,12 @@ def _listen(receiver: Connection, pid: int | None, progress: Progress) -> CrawlR
     while True:
         try:
             kind, *values = receiver.recv()
+            if kind == "progress":
+                progress(*values)
+            elif kind == "report":
+                report = values[0]
+            else:
+                error = values[0]
         except EOFError:
             break
         except KeyboardInterrupt:
@@ -93,13 +99,6 @@ def _listen(receiver: Connection, pid: int | None, progress: Progress) -> CrawlR
             interrupts += 1
             with suppress(ProcessLookupError):
                 os.kill(pid or 0, signal.SIGTERM if interrupts == 1 else signal.SIGKILL)
-            continue
-        if kind == "progress":
-            progress(*values)
-        elif kind == "report":
-            report = values[0]
-        else:
-            error = values[0]
     if error is not None:
         raise error
     return report
@@ -131,8 +130,11 @@ def _close_killed(request: CrawlRequest, seconds: float) -> CrawlReport:
     """The report of a crawl whose process was killed: its rows are there, its run is closed as interrupted."""
     from db.store import Store
 
-    with Store.open(request.store_path) as store:
-        store.close_abandoned_runs(("crawl",))
+    lock = crawl_lock(request.store_path)
+    if lock.acquire():  # Otherwise the next crawl is under way already, and has closed it.
+        with Store.open(request.store_path) as store:
+            store.close_abandoned_runs(("crawl",))
+        lock.release()
     sources = tuple(SourceReport(source.id, {}) for source in request.sources)
     return CrawlReport(0, seconds, sources, documents=0, updated=0, interrupted=True)
 
