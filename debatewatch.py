@@ -466,7 +466,7 @@ def extract(files: tuple[Path, ...], url: str | None, as_json: bool) -> int:
     \b
     Example: debatewatch extract page.html --json
     """
-    from crawler.extract import extract_file
+    from crawler.saved import extract_file
 
     failed = 0
     for file in files:
