@@ -71,13 +71,13 @@ class Shown:
 
     @property
     def authors(self) -> tuple[str, ...]:
-        """Who signed it; empty when nobody did."""
-        return self.article.authors
+        """Who signed it; empty when nobody did. The agency of a reprint is credited apart."""
+        return tuple(name for name in self.article.authors if name != self.agency)
 
     @property
     def section(self) -> str:
-        """The section's name as written."""
-        return self.article.section
+        """The section's name, with a capital."""
+        return section_name(self.article.section)
 
     @property
     def teaser(self) -> str:
@@ -105,6 +105,11 @@ def slugify(text: str) -> str:
     """`Law & Policy` -> `law-policy`; accents are dropped by a table small enough for the sample's sections."""
     plain = text.lower().translate(str.maketrans("éèêàâçôîïûù", "eeeaacoiiuu"))
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-") or "news"
+
+
+def section_name(text: str) -> str:
+    """`ai` -> `AI`, `policy` -> `Policy`; what has capitals stays."""
+    return text.upper() if len(text) < 3 else text[:1].upper() + text[1:]
 
 
 class Site:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import re
+import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -95,12 +97,15 @@ class SampleWeb:
 
     def close(self) -> None:
         """Stops listening; open connections are dropped."""
-        for server in self._servers.values() if self._threads else ():
-            server.shutdown()
+        # shutdown() waits for its server's poll to end: all at once, not one after the other.
+        stopping = [threading.Thread(target=server.shutdown) for server in self._servers.values() if self._threads]
+        for thread in stopping:
+            thread.start()
+        for thread in stopping + self._threads:
+            thread.join(timeout=5)
         for server in self._servers.values():
             server.server_close()
-        for thread in self._threads:
-            thread.join(timeout=5)
+            server.drop_connections()
         self._threads.clear()
 
     def __enter__(self) -> Self:
@@ -143,6 +148,26 @@ class _OutletServer(ThreadingHTTPServer):
         self.outlet = outlet
         self.requests = requests
         self.site: Site
+        self._connections: set[socket.socket] = set()
+
+    def get_request(self) -> tuple[socket.socket, tuple[str, int]]:
+        """Remembers each connection, so that closing the server ends those that are kept alive."""
+        connection, address = super().get_request()
+        self._connections.add(connection)
+        return connection, address
+
+    def shutdown_request(self, request: object) -> None:
+        """Forgets a connection that has ended."""
+        connection = cast(socket.socket, request)
+        self._connections.discard(connection)
+        super().shutdown_request(connection)
+
+    def drop_connections(self) -> None:
+        """Ends every open connection."""
+        for connection in tuple(self._connections):
+            # One that its reader has just closed is no longer connected.
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A reader that hangs up is no news; anything else would show as a failed answer in the reader's log."""
