@@ -63,7 +63,7 @@ class Source:
     relevance: bool = True
     """False: everything is kept, whatever it is about."""
     unverified: bool = False
-    """The address was not seen to answer when the entry was written."""
+    """Whoever wrote the entry was not certain of the address; `debatewatch sources check` tells."""
     allowed_domains: tuple[str, ...] = ()
     """Further hosts that listed pages may lie on."""
     hints: Mapping[str, str] = field(default_factory=dict)
