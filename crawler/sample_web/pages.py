@@ -316,7 +316,8 @@ def _replies(comments: Sequence[SampleComment]) -> dict[int, list[SampleComment]
     """The answers to each comment by its number; 0 is the opening post."""
     replies: dict[int, list[SampleComment]] = {number: [] for number in range(len(comments) + 1)}
     for comment in comments:
-        replies[comment.reply_to].append(comment)
+        # A comment that answers none before it stands under the post, as on a forum that lost the one it answered.
+        replies[comment.reply_to if 0 <= comment.reply_to < comment.number else 0].append(comment)
     return replies
 
 
