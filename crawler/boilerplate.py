@@ -44,6 +44,7 @@ we\ want\ to\ hear\ (?:from\ you|what\ you)
 this\ (?:post|article|page|story)\ (?:contains|may\ contain)\ (?:affiliate|references|links|sponsored)
 (?:this\ (?:article|story)|the\ full\ (?:article|story))\ is\ (?:for|only|reserved|available\ to|exclusive)\b.{0,30}subscribers
 already\ a\ subscriber
+this\ (?:story|article|report)\ (?:was|is)\ (?:first\ |originally\ )?(?:published|provided|distributed|supplied|produced)\ by
 all\ rights\ reserved
 copyright\ ?(?:©|\(c\)|\d{4}|by\b|:)
 ©

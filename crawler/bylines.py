@@ -78,11 +78,7 @@ def page_authors(tree: HtmlElement, data: StructuredData, metas: Metas, sitename
         if people := clean_authors(raw, sitename):
             return people
     for xpath in _BYLINE_XPATHS:
-        found = [
-            text
-            for element in tree.xpath(xpath + _NOT_HERE)[:6]
-            if 3 <= len(text := " ".join(element.text_content().split())) <= 120
-        ]
+        found = [text for element in tree.xpath(xpath + _NOT_HERE)[:6] if 3 <= len(text := _lines_of(element)) <= 160]
         if people := clean_authors(found, sitename, visible=True):
             return people
     return ()
@@ -99,9 +95,9 @@ def clean_authors(names: Iterable[str], sitename: str | None, *, visible: bool =
         if "://" in text or text.startswith("www."):
             continue
         text = re.sub(r"\S+@\S+\.\S+|@\w+|\([^()]*\)", " ", text)
-        text = _LEAD.sub("", " ".join(text.split()))
-        for part in _SPLIT.split(text):
-            people.extend(_people_in(_LEAD.sub("", part)))
+        for line in text.splitlines():
+            for part in _SPLIT.split(_LEAD.sub("", " ".join(line.split()))):
+                people.extend(_people_in(_LEAD.sub("", part)))
     kept: dict[str, str] = {}
     for name in people:
         if _is_person(name, sitename, visible):
@@ -162,6 +158,15 @@ def _declared_names(data: StructuredData, *, organisations: bool = False) -> lis
     return names
 
 
+def _lines_of(element: HtmlElement) -> str:
+    """The words of an element, a line break where the page breaks the line."""
+    parts = [element.text or ""]
+    for child in element.iterdescendants():
+        parts.append("\n" if child.tag in ("br", "p", "div", "li") else "")
+        parts += [child.text or "" if isinstance(child.tag, str) else "", child.tail or ""]
+    return "\n".join(line for raw in "".join(parts).split("\n") if (line := " ".join(raw.split())))
+
+
 def _people_in(text: str) -> list[str]:
     """ "A, B" is two people; "A, Political Editor" and "A, London" are one."""
     parts = [part.strip(" .,:–—-/\u00a0") for part in re.split(r",|\s[-–—/]\s", text)]
@@ -187,7 +192,7 @@ def _is_person(name: str, sitename: str | None, visible: bool) -> bool:
     site = (sitename or "").casefold()
     if site and (folded in (site, site.removeprefix("the ")) or folded.removeprefix("the ") == site):
         return False
-    if _NOBODY.search(name) or is_agency(name) or (_JOB.search(name) and len(words) <= 3):
+    if _NOBODY.search(name) or is_agency(name) or (_JOB.search(name) and (visible or len(words) <= 3)):
         return False
     if visible:
         return len(words) >= 2 and sum(word[0].isupper() for word in words) >= 2

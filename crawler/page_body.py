@@ -27,10 +27,19 @@ SHORT_RESULT = 1_000
 MUCH_LONGER = 1.5
 LINK_WORDS = 8
 """A line of so many words that is one link and nothing else points to another article."""
+TEASER_WORDS = 5
 LEAD_WORDS = 8
 MAX_LEAD = 1_500
 MAX_LEADS = 2
 
+MAX_BOX = 500
+"""Characters. A box of a newsletter or an advertisement says little; anything longer may be the article around it."""
+
+_PAGE = frozenset(("body", "html", "main", "article"))
+_ADVERT = re.compile(
+    r"\s*(?:advertisement|advertorial|anzeige|werbung|publicit[ée]|publicidad|sponsored(?: content| by)?|promoted)\s*\W*\s",
+    re.I,
+)
 _INVISIBLE = dict.fromkeys(
     (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F, 0xAD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF)
 )
@@ -102,10 +111,16 @@ class Body:
 def page_body(tree: HtmlElement, url: str, data: StructuredData, metas: Metas) -> Body:
     """The article's text; empty when the page has none. Comments are not part of it."""
     declared = clean_text(plain_text(data.article.get("articleBody") or data.article.get("text")))
-    tree = _without_comments(tree, data)
+    tree = deepcopy(tree)
+    _drop_comments(tree, data)
+    _drop_boxes(tree)
+    _undo_layout_tables(tree)
     lines = clean_text(_extract(tree, url)).split("\n\n")
     lines = _unrepeated(line for line in lines if line)
     lines, left_out = _without_boilerplate(lines, tree)
+    titles = {_key(raw) for raw in (*metas.get("og:title", ()), *(h.text_content() for h in tree.iter("h1")))}
+    while lines and _key(lines[0]) in titles:
+        lines = lines[1:]
     lines = [*_missing_lead(lines, tree, data, metas), *lines]
     text = "\n\n".join(lines)
     if len(declared) > 3 * len(text):
@@ -262,18 +277,48 @@ def _link_share(element: HtmlElement, text: str) -> float:
     return sum(len(" ".join(link.text_content().split())) for link in element.iter("a")) / max(1, len(text))
 
 
-def _without_comments(tree: HtmlElement, data: StructuredData) -> HtmlElement:
-    """The tree, or a copy without the elements that hold the comments which the page's data names."""
+def _drop_comments(tree: HtmlElement, data: StructuredData) -> None:
+    """Takes out the elements that hold the comments which the page's data names."""
     if not data.comments:
-        return tree
-    tree = deepcopy(tree)
+        return
     texts = {_key(plain_text(comment_text(item))) for item in data.comments}
     for element in tree.xpath("//*[contains(@itemtype, 'schema.org/Comment')]"):
         _drop(element)
     for element in tree.xpath("//body//*[self::p or self::div or self::blockquote or self::li]"):
         if element.getparent() is not None and len(key := _key(element.text_content())) > 0 and key in texts:
             _drop(element)
-    return tree
+
+
+def _drop_boxes(tree: HtmlElement) -> None:
+    """Takes out boxes that ask for an e-mail address, and short ones that begin by calling themselves advertising."""
+    for field in tree.xpath("//input[@type='email' or contains(@name, 'email')]"):
+        box = field
+        while (
+            (parent := box.getparent()) is not None and parent.tag not in _PAGE and len(parent.text_content()) < MAX_BOX
+        ):
+            box = parent
+        _drop(box)
+    for box in tree.xpath("//div | //section | //aside | //p"):
+        if len(text := " ".join(box.itertext())) < MAX_BOX and _ADVERT.match(text):
+            _drop(box)
+    for teasers in tree.xpath("//ul[count(li) > 1] | //ol[count(li) > 1]"):
+        if all(_is_teaser(item) for item in teasers.iterchildren("li")):
+            _drop(teasers)
+
+
+def _is_teaser(item: HtmlElement) -> bool:
+    """A list item that begins with a link of a headline's length."""
+    words = " ".join(item.itertext()).split()
+    link = next(item.iter("a"), None)
+    headline = [] if link is None else " ".join(link.itertext()).split()
+    return len(headline) >= TEASER_WORDS and words[: len(headline)] == headline
+
+
+def _undo_layout_tables(tree: HtmlElement) -> None:
+    """Tables that hold whole paragraphs lay out the page; as plain blocks they are read like any other page."""
+    for table in tree.xpath("//table[.//p[string-length() > 80] or .//table]"):
+        for part in (table, *table.iter("tbody", "tr", "td", "th")):
+            part.tag = "div"
 
 
 def _key(text: str) -> str:

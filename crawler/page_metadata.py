@@ -22,6 +22,9 @@ from db.models import ArticleKind
 EARLIEST = datetime(1991, 8, 6, tzinfo=UTC)
 """The first web page; anything before is an epoch zero or a slip of a template."""
 
+DATE_LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "pl")
+"""Languages in which a date written in words is understood."""
+
 _SEPARATORS = r"[-–—|•·»:]"
 _FALSE = {"false", "no", "0", "http://schema.org/false", "https://schema.org/false"}
 _PAYWALL_NOTICE = re.compile(
@@ -248,7 +251,7 @@ def _date_in_words(text: str) -> datetime | None:
     try:
         found = dateparser.parse(
             text,
-            languages=["en", "fr", "de", "es", "it", "pt", "nl"],
+            languages=list(DATE_LANGUAGES),
             settings={"STRICT_PARSING": True, "PARSERS": ["absolute-time"], "DATE_ORDER": "DMY"},
         )
         return _in_utc(found) if found else None
@@ -278,7 +281,8 @@ def _first_date(candidates: list[str], now: datetime) -> datetime | None:
 def _time_elements(tree: HtmlElement) -> Iterator[str]:
     """Dates in <time>: those marked as the publication first; never those in asides, comments or lists of other articles."""
     others = "ancestor::aside or ancestor::footer or ancestor::nav or ancestor::li or ancestor::*[contains(@itemtype, 'Comment')]"
-    marked, plain = [], []
+    marked: list[str] = []
+    plain: list[str] = []
     for element in tree.xpath(f"//time[not({others})] | //*[@itemprop='datePublished' and not({others})]")[:20]:
         value = element.get("datetime") or element.get("content") or _text_of(element)
         (
@@ -293,6 +297,7 @@ def _time_elements(tree: HtmlElement) -> Iterator[str]:
 def _visible_date(tree: HtmlElement, url: str, now: datetime, *, extensive: bool) -> datetime | None:
     from htmldate import find_date
 
+    _limit_languages()
     try:
         found = find_date(
             tree,
@@ -304,6 +309,17 @@ def _visible_date(tree: HtmlElement, url: str, now: datetime, *, extensive: bool
     except Exception:  # htmldate raises ValueError, TypeError or OverflowError on hostile markup.
         return None
     return _checked(parse_date(found), now) if found else None
+
+
+@cache
+def _limit_languages() -> None:
+    """htmldate asks dateparser for a date in any of 200 languages, which takes 2.5 s the first time; these take 0.4 s."""
+    import dateparser
+    import htmldate.extractors
+
+    settings = {"NORMALIZE": True, "PARSERS": ["custom-formats", "absolute-time"], "PREFER_DATES_FROM": "past"}
+    parser = dateparser.DateDataParser(languages=list(DATE_LANGUAGES), settings={**settings, "STRICT_PARSING": True})
+    htmldate.extractors.get_external_parser = cache(lambda: parser)
 
 
 def _metas(metas: Metas, *names: str) -> list[str]:
