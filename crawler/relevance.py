@@ -48,6 +48,15 @@ class Verdict:
     terms: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """`stems` must all be in a text before the pattern is tried: looking for them is many times faster."""
+
+    written: str
+    stems: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
 class Relevance:
     """Judges texts by the `[relevance]` table; compiled once, safe to use from several threads."""
 
@@ -55,7 +64,10 @@ class Relevance:
         self.threshold = threshold
         self.groups = groups
         self.aspects = tuple(dict.fromkeys(aspect for group in groups for aspect in group.counts_for))
-        self._compiled: dict[tuple[int, str], tuple[re.Pattern[str], tuple[str, ...]] | None] = {}
+        self._terms = tuple(
+            {language: tuple(map(_compile, dict.fromkeys(terms))) for language, terms in group.terms.items()}
+            for group in groups
+        )
 
     @classmethod
     def from_table(cls, table: Mapping[str, object], where: str = "sources.toml") -> Self:
@@ -82,63 +94,47 @@ class Relevance:
         """
         if not self.groups:
             return Verdict(self.threshold, True, ())
+        title, text = title.replace("’", "'"), text.replace("’", "'")
+        folded = f"{title}\n{text}".lower()
         words = sum(1 for _ in _WORD.finditer(text))
         length = math.sqrt(max(words, SHORT_TEXT_WORDS) / SHORT_TEXT_WORDS)
         scores = dict.fromkeys(self.aspects, 0.0)
         found: list[str] = []
-        for number, group in enumerate(self.groups):
-            counts: dict[str, int] = {}
-            for tongue in dict.fromkeys((FALLBACK_LANGUAGE, (language or FALLBACK_LANGUAGE)[:2].lower())):
-                compiled = self._pattern(number, tongue)
-                if compiled is None:
-                    continue
-                for part, worth in ((title, TITLE_WEIGHT), (text, 1)):
-                    _count(compiled, part, worth, counts)
-            points = group.weight * sum(1 + math.log(count) for count in counts.values())
+        languages = tuple(dict.fromkeys((FALLBACK_LANGUAGE, (language or FALLBACK_LANGUAGE)[:2].lower())))
+        for group, terms in zip(self.groups, self._terms, strict=True):
+            points = 0.0
+            for term in (term for tongue in languages for term in terms.get(tongue, ())):
+                if all(stem in folded for stem in term.stems):
+                    count = TITLE_WEIGHT * _occurrences(term, title) + _occurrences(term, text)
+                    if count:
+                        points += group.weight * (1 + math.log(count))
+                        found.append(term.written)
             for aspect in group.counts_for:
                 scores[aspect] += points / length
-            found.extend(counts)
         score = round(min(scores.values()), 3)
         return Verdict(score, score >= self.threshold, tuple(dict.fromkeys(found)))
 
-    def _pattern(self, number: int, language: str) -> tuple[re.Pattern[str], tuple[str, ...]] | None:
-        key = (number, language)
-        if key not in self._compiled:
-            terms = self.groups[number].terms.get(language, ())
-            self._compiled[key] = compile_terms(terms) if terms else None
-        return self._compiled[key]
 
-
-def compile_terms(terms: tuple[str, ...]) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """One pattern for all terms, longest first; group n of a match is term n of the tuple returned."""
-    ordered = tuple(sorted(dict.fromkeys(terms), key=len, reverse=True))
-    return re.compile(
-        r"(?<!\w)(?:" + "|".join(f"({_term_pattern(term)})" for term in ordered) + ")", re.IGNORECASE
-    ), ordered
-
-
-def _term_pattern(term: str) -> str:
+def _compile(term: str) -> _Term:
+    """ "open weight*" as a pattern over whole words; the syntax is described in sources.toml."""
+    stretches = [stretch.strip() for stretch in term.replace("’", "'").split(" ... ")]
     parts = []
-    for stretch in term.split(" ... "):
+    for stretch in stretches:
         words = []
-        for word in re.split(r"[\s-]+", stretch.strip()):
-            stem = re.escape(word.removesuffix("*")).replace("'", "['’]")
+        for word in re.split(r"[\s-]+", stretch):
+            stem = re.escape(word.removesuffix("*"))
             if word.endswith("*"):
                 words.append(stem + r"\w*")
             else:
                 # A term that ends in a full stop ("A.I.") has no word boundary after it.
                 words.append(stem + (r"(?!\w)" if word[-1:].isalnum() else ""))
         parts.append(r"[\s\u00a0‐‑-]+".join(words))
-    pattern = _GAP.join(parts)
-    return f"(?-i:{pattern})" if term.isupper() else pattern
+    stems = tuple(word.removesuffix("*").lower() for word in re.split(r"[\s-]+", " ".join(stretches)))
+    return _Term(term, stems, re.compile(r"(?<!\w)" + _GAP.join(parts), re.NOFLAG if term.isupper() else re.IGNORECASE))
 
 
-def _count(compiled: tuple[re.Pattern[str], tuple[str, ...]], text: str, worth: int, counts: dict[str, int]) -> None:
-    pattern, terms = compiled
-    for match in pattern.finditer(text):
-        if match.lastindex is not None:
-            term = terms[match.lastindex - 1]
-            counts[term] = counts.get(term, 0) + worth
+def _occurrences(term: _Term, text: str) -> int:
+    return sum(1 for _ in term.pattern.finditer(text))
 
 
 def _read_group(entry: object, number: int, where: str) -> TermGroup:
