@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from db.coding import HAND_CODED
 from db.connection import Connection
 from db.models import (
     Document,
@@ -102,7 +103,8 @@ class Readings(Connection):
         version: str,
         readings: Iterable[tuple[Document, Sequence[Mention], Sequence[Statement]]],
     ) -> None:
-        """Replaces mentions and statements of each document, and marks it done: one transaction for the batch.
+        """Replaces mentions and statements of each document (hand-coded ones stay), and marks it done: one transaction for the
+        batch.
 
         Raises StoreError when an offset does not lie in its text: a programming error that must not be stored.
         """
@@ -112,7 +114,9 @@ class Readings(Connection):
                     if not 0 <= start < end <= len(document.text):
                         raise StoreError(f"document {document.id}: offsets {start}-{end} are not in its text")
                 connection.execute("DELETE FROM mentions WHERE document_id = ?", [document.id])
-                connection.execute("DELETE FROM statements WHERE document_id = ?", [document.id])
+                connection.execute(
+                    "DELETE FROM statements WHERE document_id = ? AND rule != ?", [document.id, HAND_CODED]
+                )
                 connection.executemany(
                     """INSERT INTO mentions (document_id, actor_id, name, type, start, "end", run_id)
                        VALUES (?, ?, ?, ?, ?, ?, ?)""",
@@ -142,16 +146,17 @@ class Readings(Connection):
                 _mark_document(connection, document.id, step, version, "done", run_id)
 
     def statements_to_judge(self, version: str, *, limit: int = 256) -> list[StoredStatement]:
-        """The next statements whose stance this version has not judged."""
+        """The next statements whose stance this version has not judged; what a person coded is never judged again."""
         rows = self._rows(
-            f"""{_STATEMENT_SQL} WHERE s.stance_version IS NOT ? ORDER BY s.id LIMIT ?""", [version, limit]
+            f"""{_STATEMENT_SQL} WHERE s.stance_version IS NOT ? AND s.rule != ? ORDER BY s.id LIMIT ?""",
+            [version, HAND_CODED, limit],
         )
         return [_stored_statement(row) for row in rows]
 
     def count_to_judge(self, version: str) -> int:
         """How many statements this version of the stance step has not judged."""
         row = self.db.conn.execute(
-            "SELECT count(*) FROM statements WHERE stance_version IS NOT ?", [version]
+            "SELECT count(*) FROM statements WHERE stance_version IS NOT ? AND rule != ?", [version, HAND_CODED]
         ).fetchone()
         return int(row[0])
 

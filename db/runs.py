@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 
+from db.coding import IMPORTED
 from db.connection import Connection, as_json
 from db.models import (
     ActorRow,
@@ -102,7 +103,7 @@ class Runs(Connection):
                        wikidata = excluded.wikidata, licence = excluded.licence, aliases = excluded.aliases""",
                 [(a.id, a.name, a.kind, a.role, a.wikidata, a.licence, as_json(a.aliases)) for a in actor_rows],
             )
-            connection.execute("DELETE FROM affiliations")
+            connection.execute("DELETE FROM affiliations WHERE actor_id NOT LIKE ?", [f"{IMPORTED}%"])
             connection.executemany(
                 'INSERT INTO affiliations (actor_id, organisation_id, role, start, "end") VALUES (?, ?, ?, ?, ?)',
                 [(a.actor_id, a.organisation_id, a.role, a.start, a.end) for a in affiliations],
@@ -119,7 +120,7 @@ class Runs(Connection):
                 connection,
                 "actors",
                 [a.id for a in actor_rows],
-                "AND id NOT IN (SELECT actor_id FROM mentions WHERE actor_id IS NOT NULL) "
+                f"AND id NOT LIKE '{IMPORTED}%' AND id NOT IN (SELECT actor_id FROM mentions WHERE actor_id IS NOT NULL) "
                 "AND id NOT IN (SELECT actor_id FROM statements WHERE actor_id IS NOT NULL) "
                 "AND id NOT IN (SELECT actor_id FROM position_changes WHERE actor_id IS NOT NULL)",
             )

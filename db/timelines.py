@@ -66,7 +66,7 @@ def timeline(
 ) -> Timeline:
     """Counts one kind of timeline.
 
-    since, until: days (UTC), both included; without them, from the first to the last period with anything collected.
+    since, until: days (UTC), both included; without them, from the first to the last period with an article.
     filters: topic, actor (id or speaker's name), side, source, language, kind. `source`, `language` and `kind` choose the articles,
     and with them what counts as collected (off-topic pages have no language or kind: they count only without these two);
     `topic`, `actor` and `side` choose what is counted. Raises InputError for a filter or a name that is not there.
@@ -83,7 +83,7 @@ def timeline(
         **{name: chosen.get(name) for name in _FILTERS},
     }
     _check_names(connection, chosen)
-    collected = _collected(connection, parameters)
+    collected, carrying = _collected(connection, parameters)
     series = _series(connection, kind, parameters, max_actors)
     counted = {(row["period"], row["id"]): row for row in rows(connection, _COUNTS[kind], parameters)}
     if kind == "actors":
@@ -93,7 +93,7 @@ def timeline(
         kind
     ]
     result = []
-    for first in _calendar(by, list(collected), since, until):
+    for first in _calendar(by, carrying, since, until):
         period = str(_period_of(first.isoformat(), by))
         total = collected.get(period, 0)
         for identity, label in series:
@@ -164,20 +164,22 @@ _MENTIONS = f"""
     GROUP BY 1, 2"""
 
 
-def _collected(connection: sqlite3.Connection, parameters: Mapping[str, Any]) -> dict[str, int]:
-    """Period -> everything collected of it that the filters choose, off-topic pages included where they can be told."""
+def _collected(connection: sqlite3.Connection, parameters: Mapping[str, Any]) -> tuple[dict[str, int], list[str]]:
+    """Period -> everything collected of it that the filters choose, off-topic pages included where they can be told; and the
+    periods with an article. The timeline runs from the first to the last of these, as the view `months` does: sites keep
+    off-topic pages of twenty years ago."""
     found = rows(
         connection,
-        f"""SELECT period_of(day, :by) AS period, count(*) AS collected FROM (
-                SELECT a.published_at AS day FROM articles AS a WHERE {_IN_RANGE} AND {_CHOSEN}
+        f"""SELECT period_of(day, :by) AS period, count(*) AS collected, max(on_topic) AS on_topic FROM (
+                SELECT a.published_at AS day, 1 AS on_topic FROM articles AS a WHERE {_IN_RANGE} AND {_CHOSEN}
                 UNION ALL
-                SELECT a.published_at FROM collected AS a
+                SELECT a.published_at, 0 FROM collected AS a
                 WHERE a.on_topic = 0 AND {_IN_RANGE} AND (:source IS NULL OR a.source_id = :source)
                   AND :language IS NULL AND :kind IS NULL
             ) GROUP BY 1""",
         parameters,
     )
-    return {row["period"]: int(row["collected"]) for row in found}
+    return {row["period"]: int(row["collected"]) for row in found}, [row["period"] for row in found if row["on_topic"]]
 
 
 def _series(
