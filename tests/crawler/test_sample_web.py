@@ -21,7 +21,8 @@ from protego import Protego
 
 from crawler.sample_web import SampleWeb
 from crawler.sample_web.content import load_outlets, read_article
-from crawler.sample_web.pages import NOTE, PAYWALL_PARAGRAPHS
+from crawler.sample_web.pages import NOTE
+from crawler.sample_web.shown import PAYWALL_PARAGRAPHS
 from crawler.sources import SHIPPED_SOURCES, Source, load_sources
 from db.models import InputError, UnknownNameError
 
