@@ -2,7 +2,7 @@
 
 A page is relevant when every aspect that the groups count for ("ai", "openness") reaches the threshold. An aspect's score is
 
-    sum over its terms of  weight * (1 + ln n)  /  sqrt(max(words, 120) / 120)
+    sum over its groups of  min(at_most, sum over their terms of weight * (1 + ln n))  /  sqrt(max(words, 120) / 120)
 
 with n the occurrences of the term, an occurrence in the title counting three. The logarithm is the damping of term
 frequency in Manning, Raghavan, Schütze, "Introduction to Information Retrieval", 6.4.1; the root asks a text of 5,000 words
@@ -37,6 +37,8 @@ class TermGroup:
     counts_for: tuple[str, ...]
     weight: float
     terms: Mapping[str, tuple[str, ...]]
+    at_most: float = math.inf
+    """What the group can add in all, before the length of the text is taken into account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Relevance:
                         points += group.weight * (1 + math.log(count))
                         found.append(term.written)
             for aspect in group.counts_for:
-                scores[aspect] += points / length
+                scores[aspect] += min(points, group.at_most) / length
         score = round(min(scores.values()), 3)
         return Verdict(score, score >= self.threshold, tuple(dict.fromkeys(found)))
 
@@ -142,14 +144,14 @@ def _read_group(entry: object, number: int, where: str) -> TermGroup:
         raise SourcesFileError(f"{where}: [relevance] group {number} must be a [[relevance.group]] table")
     name = str(entry.get("name", f"group {number}"))
     label = f"{where}: [[relevance.group]] {name!r}"
-    unknown = set(entry) - {"name", "counts_for", "weight", "terms"}
+    unknown = set(entry) - {"name", "counts_for", "weight", "at_most", "terms"}
     if unknown:
         raise SourcesFileError(
-            f"{label} has an unknown key {sorted(unknown)[0]!r}: use name, counts_for, weight and terms"
+            f"{label} has an unknown key {sorted(unknown)[0]!r}: use name, counts_for, weight, at_most and terms"
         )
-    weight = entry.get("weight", 1.0)
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
-        raise SourcesFileError(f"{label}: weight must be a number above 0, not {weight!r}")
+    weight, at_most = (
+        _positive(entry, key, default, label) for key, default in (("weight", 1.0), ("at_most", math.inf))
+    )
     aspects = entry.get("counts_for", [name])
     if (
         not isinstance(aspects, list)
@@ -165,4 +167,11 @@ def _read_group(entry: object, number: int, where: str) -> TermGroup:
         if not isinstance(words, list) or not all(isinstance(word, str) and _WORD.search(word) for word in words):
             raise SourcesFileError(f"{label}: terms.{language} must be a list of words or phrases")
         terms[str(language)] = tuple(words)
-    return TermGroup(name, tuple(aspects), float(weight), terms)
+    return TermGroup(name, tuple(aspects), weight, terms, at_most)
+
+
+def _positive(entry: Mapping[str, object], key: str, default: float, label: str) -> float:
+    value = entry.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise SourcesFileError(f"{label}: {key} must be a number above 0, not {value!r}")
+    return float(value)
