@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import socket
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -170,7 +171,9 @@ class _OutletServer(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A reader that hangs up is no news; anything else would show as a failed answer in the reader's log."""
+        """A reader that hangs up is no news; a fault of ours is, on stderr."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(cast(socket.socket, request), cast(tuple[str, int], client_address))
 
 
 class _Handler(BaseHTTPRequestHandler):
