@@ -15,7 +15,7 @@ import click
 
 from db.models import AUTHOR, Judgement, Mention, Statement
 from nlp.debate import Debate
-from nlp.reader import Reader, ReadFailure, ReadInput, Reading
+from nlp.reader import Reader, ReadFailure, Reading, ReadInput
 from nlp.stance import StanceInput, StanceModel
 
 _TERMINAL_COLORS = {"open": "blue", "closed": "red", "mixed": "magenta"}
@@ -91,9 +91,8 @@ class Inspection:
                 lines.append(f"   {position.stance}s {position.score:.2f}: {proposition.text}")
             if explain:
                 actor = speaker.actor_id or "not in the debate file"
-                lines.append(
-                    f"   why: found by {statement.rule or 'its context'}; speaker's actor: {actor}; characters {statement.start}-{statement.end}"
-                )
+                where = f"characters {statement.start}-{statement.end}"
+                lines.append(f"   why: {statement.rule or 'its context'}; actor: {actor}; {where}")
         if not self.statements:
             lines.append("No statement found.")
         linked = sorted({f"{mention.name} [{mention.actor_id or mention.type}]" for mention in self.mentions})
