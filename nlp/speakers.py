@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from spacy.tokens import Doc, Token
 
 from db.models import AUTHOR, Mention
-from nlp.names import lexicon, surname
+from nlp.lexicon import lexicon, surname
 from nlp.quotes import Quote, covered
 from nlp.units import Unit
 
@@ -30,10 +30,137 @@ _PRONOUNS = {
 }
 _PERSON_ROLE = re.compile(r"(?:[a-z-]{2,}(?:er|or|ist|ian|man|woman|ant|yst|eer|ess|cist|logue))$")
 _PERSON_NOUNS = frozenset(
-    ["chief", "head", "president", "professor", "nurse", "poet", "clerk", "monk", "nun", "judge", "aide", "guard", "chair", "coach", "pilot", "cook", "scholar", "friend", "widow", "dean", "mate", "boss", "student", "colleague", "author", "general", "colonel", "captain", "critic", "academic", "executive", "chancellor", "delegate", "deputy", "representative", "secretary", "laureate", "entrepreneur", "billionaire", "veteran", "host", "guest", "candidate", "mep", "mp", "spokesperson", "man", "woman", "official", "principal", "rector", "bishop", "archbishop", "midwife", "advocate", "expert", "staffer", "blogger", "mogul", "democrat", "republican", "conservative", "liberal", "physicist"]
+    [
+        "chief",
+        "head",
+        "president",
+        "professor",
+        "nurse",
+        "poet",
+        "clerk",
+        "monk",
+        "nun",
+        "judge",
+        "aide",
+        "guard",
+        "chair",
+        "coach",
+        "pilot",
+        "cook",
+        "scholar",
+        "friend",
+        "widow",
+        "dean",
+        "mate",
+        "boss",
+        "student",
+        "colleague",
+        "author",
+        "general",
+        "colonel",
+        "captain",
+        "critic",
+        "academic",
+        "executive",
+        "chancellor",
+        "delegate",
+        "deputy",
+        "representative",
+        "secretary",
+        "laureate",
+        "entrepreneur",
+        "billionaire",
+        "veteran",
+        "host",
+        "guest",
+        "candidate",
+        "mep",
+        "mp",
+        "spokesperson",
+        "man",
+        "woman",
+        "official",
+        "principal",
+        "rector",
+        "bishop",
+        "archbishop",
+        "midwife",
+        "advocate",
+        "expert",
+        "staffer",
+        "blogger",
+        "mogul",
+        "democrat",
+        "republican",
+        "conservative",
+        "liberal",
+        "physicist",
+    ]
 )
 _NOT_PERSON_NOUNS = frozenset(
-    ["paper", "answer", "number", "letter", "order", "matter", "computer", "server", "power", "chapter", "weather", "water", "member", "order", "border", "user", "customer", "offer", "danger", "counter", "error", "factor", "sector", "door", "floor", "minor", "labor", "behavior", "parameter", "newsletter", "cluster", "folder", "manner", "other", "layer", "tower", "river", "printer", "transformer", "processor", "monitor", "motor", "vector", "majority", "minister's", "ladder", "hammer", "trailer", "player", "character", "dinner", "summer", "winter", "october", "november", "december", "september", "quarter", "corner", "supper", "reader"]
+    [
+        "paper",
+        "answer",
+        "number",
+        "letter",
+        "order",
+        "matter",
+        "computer",
+        "server",
+        "power",
+        "chapter",
+        "weather",
+        "water",
+        "member",
+        "order",
+        "border",
+        "user",
+        "customer",
+        "offer",
+        "danger",
+        "counter",
+        "error",
+        "factor",
+        "sector",
+        "door",
+        "floor",
+        "minor",
+        "labor",
+        "behavior",
+        "parameter",
+        "newsletter",
+        "cluster",
+        "folder",
+        "manner",
+        "other",
+        "layer",
+        "tower",
+        "river",
+        "printer",
+        "transformer",
+        "processor",
+        "monitor",
+        "motor",
+        "vector",
+        "majority",
+        "minister's",
+        "ladder",
+        "hammer",
+        "trailer",
+        "player",
+        "character",
+        "dinner",
+        "summer",
+        "winter",
+        "october",
+        "november",
+        "december",
+        "september",
+        "quarter",
+        "corner",
+        "supper",
+        "reader",
+    ]
 )
 _FIRST_PERSON = re.compile(
     r"\b(?:I|I'm|I've|I'd|I'll|I’m|I’ve|I’d|I’ll|my|me|mine|myself|i|i'm|im|ive|i've|imo|imho|we|our|us)\b"
@@ -287,14 +414,16 @@ def _beside(token: Token, verbs: frozenset[str]) -> bool:
     before = doc[left] if left >= 0 else None
     after = doc[right] if right < len(doc) else None
     return bool(
-        ((
-            before is not None
-            and before.pos_ == "VERB"
-            and before.tag_ in ("VBD", "VBZ", "VBP")
-            and before.lemma_ in verbs
-            and token.dep_ not in ("pobj", "poss")
+        (
+            (
+                before is not None
+                and before.pos_ == "VERB"
+                and before.tag_ in ("VBD", "VBZ", "VBP")
+                and before.lemma_ in verbs
+                and token.dep_ not in ("pobj", "poss")
+            )
+            and (before.i == 0 or doc[before.i - 1].is_punct)
         )
-        and (before.i == 0 or doc[before.i - 1].is_punct))
         or (
             after is not None
             and after.pos_ == "VERB"

@@ -7,7 +7,7 @@ import math
 import re
 
 from db.models import AUTHOR
-from nlp.names import lexicon
+from nlp.lexicon import lexicon
 from nlp.quotes import covered
 from nlp.speakers import Features, Scene, speaker_features, strength
 
@@ -47,9 +47,6 @@ def unit_features(scene: Scene, number: int, speaker: str | None, margin: float)
         "quote_some": float(0 < scene.quoted[number] < 0.5),
         "first_unit": float(number == 0),
         "last_unit": float(number == count - 1),
-        "only_unit": float(count == 1),
-        "position": number / max(1, count - 1),
-        "units": math.log1p(count),
         "modal": float(len(_MODAL.findall(text))),
         "negation": float(bool(_NEGATION.search(text))),
         "first": float(bool(_FIRST.search(text))),
@@ -62,7 +59,9 @@ def unit_features(scene: Scene, number: int, speaker: str | None, margin: float)
         "semicolon": float(";" in text),
         "exclaims": float("!" in text),
         "terms": terms_in(text),
-        "terms_text": terms_in(scene.text[:4000]),
+        "terms_near": terms_in(
+            scene.text[scene.units[max(0, number - 3)].start : scene.units[min(count - 1, number + 3)].end]
+        ),
         "margin": min(margin, 6.0) / 6,
         "label": float(unit.label is not None),
     }

@@ -7,20 +7,26 @@ fifth are never read here; `tests/nlp/measure_reading.py` scores on them.
 import argparse
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from spacy.tokens import Doc
 
 from db.models import AUTHOR, Statement
+from nlp.actors import AliasIndex, find_actors
 from nlp.debate import load_debate
-from nlp.names import lexicon
-from nlp.reader import Reader, ReadInput
+from nlp.lexicon import lexicon
+from nlp.name_runs import NameRun, name_rows, name_runs
+from nlp.names import complete_names
+from nlp.reader import Reader
 from nlp.speakers import Features, Scene, speaker_features
-from nlp.statements import UnitReading, assemble, rank_speakers
+from nlp.statements import UnitReading, assemble, rank_speakers, scene_of
 from nlp.tagging import unit_features, word_features
 from nlp.weights import Linear, ReaderWeights, save_weights
 
@@ -149,6 +155,48 @@ def train_speakers(passages: Sequence[Labelled], penalty: float = 1.0) -> Linear
     return Linear({name: float(result.x[index]) for name, index in vocabulary.items()})
 
 
+def name_targets(record: dict[str, Any], runs: Sequence[NameRun]) -> list[str | None]:
+    """The labelled kind of each run of capitals, "none" for ordinary words; None: it stands inside a description."""
+    kinds = {"PERSON": "person", "ORG": "organisation", "LAW": "law", "MODEL": "model", "OTHER": "none"}
+    found: list[str | None] = []
+    for run in runs:
+        target: str | None = "none"
+        for entity in record["entities"]:
+            surface, canonical = entity["surface"], entity["canonical"]
+            described = surface.split()[0].casefold() in ("the", "a", "an", "its", "his", "her", "their")
+            if run.text in (surface, canonical) or (run.text in surface and not described) or surface in run.text:
+                target = kinds[entity["type"]]
+                break
+            if run.text in surface.removesuffix("'s").split("'s ")[0] and described:
+                target = None
+            elif entity["type"] == "PERSON" and run.text in canonical.split():
+                target = "person"
+                break
+        found.append(target)
+    return found
+
+
+def train_names(rows: Sequence[Features], targets: Sequence[str | None], strength: float = 0.5) -> dict[str, Linear]:
+    """A logistic regression over kinds of names, one model for each kind."""
+    from sklearn.feature_extraction import DictVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    kept = [(row, target) for row, target in zip(rows, targets, strict=True) if target is not None]
+    vectorizer = DictVectorizer()
+    matrix = vectorizer.fit_transform([row for row, _ in kept])
+    keep = np.asarray((matrix != 0).sum(axis=0)).ravel() >= 2
+    model = LogisticRegression(C=strength, max_iter=400, random_state=0).fit(
+        matrix[:, keep], [target for _, target in kept]
+    )
+    names = vectorizer.get_feature_names_out()[keep]
+    models = {}
+    for kind, weights, bias in zip(model.classes_, model.coef_, model.intercept_, strict=True):
+        linear = {str(name): float(weight) for name, weight in zip(names, weights, strict=True)}
+        linear["bias"] = linear.get("bias", 0.0) + float(bias)
+        models[str(kind)] = Linear(linear)
+    return models
+
+
 def view_rows(passage: Labelled, speaker: Linear) -> list[Features]:
     """All features of the question whether a unit carries a view, one row for each unit."""
     rows = []
@@ -242,28 +290,23 @@ def tune(passages: Sequence[Labelled], readings: Sequence[list[UnitReading]]) ->
     return settings
 
 
-def train(passages: Sequence[Labelled]) -> tuple[Linear, Linear, dict[str, float], tuple[float, float]]:
-    """Both models and the settings; the scores are those of cross-validation within the passages given."""
+def train(passages: Sequence[Labelled], kinds: Mapping[str, Linear]) -> tuple[ReaderWeights, tuple[float, float]]:
+    """Speaker and view models and the settings; the scores are those of cross-validation within the passages given."""
     rows: dict[str, list[Features]] = {}
     readings: dict[str, list[UnitReading]] = {}
+    speakers = [train_speakers([p for p in passages if p.fold != fold]) for fold in range(FOLDS)]
+    for passage in passages:
+        rows[passage.id] = view_rows(passage, speakers[passage.fold])
     for fold in range(FOLDS):
-        rest = [p for p in passages if p.fold != fold]
-        speaker = train_speakers(rest)
-        for passage in passages:
-            if passage.fold == fold:
-                rows[passage.id] = view_rows(passage, speaker)
-                readings[passage.id] = []
-    for fold in range(FOLDS):
-        rest = [p for p in passages if p.fold != fold]
-        speaker = train_speakers(rest)
-        view = _view_of(rest, rows)
-        weights = ReaderWeights(speaker, view, {}, "")
+        view = _view_of([p for p in passages if p.fold != fold], rows)
+        weights = ReaderWeights(speakers[fold], view, kinds, {}, "")
         for passage in passages:
             if passage.fold == fold:
                 readings[passage.id] = read_by(passage, weights, rows[passage.id])
     ordered = [readings[p.id] for p in passages]
     settings = tune(passages, ordered)
-    return train_speakers(passages), _view_of(passages, rows), settings, score(passages, ordered, settings)
+    weights = ReaderWeights(train_speakers(passages), _view_of(passages, rows), kinds, settings, "")
+    return weights, score(passages, ordered, settings)
 
 
 def _view_of(passages: Sequence[Labelled], rows: dict[str, list[Features]]) -> Linear:
@@ -271,21 +314,68 @@ def _view_of(passages: Sequence[Labelled], rows: dict[str, list[Features]]) -> L
     return train_view(every, [gold is not None for p in passages for gold in p.gold])
 
 
-def scenes_of(reader: Reader, records: Sequence[dict[str, Any]]) -> Iterator[Scene]:
-    """The scene of each passage, as the reader sees it."""
+def fold_of(passage_id: str) -> int:
+    """The fold of cross-validation that a passage belongs to."""
+    return int(sha256(f"fold {passage_id}".encode()).hexdigest(), 16) % FOLDS
+
+
+def compose(records: Sequence[dict[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
+    """Long texts made of three to eight passages of one fold and one register: the reader must not learn that texts are short.
+
+    Half of the composed news has an author, as news on the web does.
+    """
+    chooser = random.Random(seed)
+    groups: dict[tuple[int, bool], list[dict[str, Any]]] = defaultdict(list)
     for record in records:
-        yield reader.scene(ReadInput(record["id"], record["text"], author=record["author"]))
+        groups[fold_of(record["id"]), record["register"] == "news"].append(record)
+    composed = []
+    for (fold, news), members in sorted(groups.items()):
+        chooser.shuffle(members)
+        while members:
+            parts, members = members[: (size := chooser.randint(3, 8))], members[size:]
+            text, statements, entities = "", [], []
+            for part in parts:
+                text += "\n\n" if text else ""
+                shift = len(text)
+                text += part["text"]
+                entities += part["entities"]
+                statements += [{**s, "start": s["start"] + shift, "end": s["end"] + shift} for s in part["statements"]]
+            author = parts[0]["author"] if not news else chooser.choice((None, "Staff Reporter"))
+            composed.append(
+                {
+                    "id": f"composed-{fold}-{news}-{parts[0]['id']}", "register": "long-news" if news else "long-opinion",
+                    "author": author, "text": text, "statements": statements, "entities": entities, "fold": fold,
+                }
+            )  # fmt: skip
+    return composed
 
 
-def prepare(reader: Reader, records: Sequence[dict[str, Any]]) -> list[Labelled]:
-    """Passages with their scenes, aligned with their labels."""
-    return [
-        Labelled(
-            record["id"], record["register"], record, scene, align(record, scene),
-            int(sha256(f"fold {record['id']}".encode()).hexdigest(), 16) % FOLDS,
-        )
-        for record, scene in zip(records, scenes_of(reader, records), strict=True)
-    ]  # fmt: skip
+def train_kinds(docs: Sequence[Doc], records: Sequence[dict[str, Any]], index: AliasIndex) -> list[dict[str, Linear]]:
+    """Models for the kinds of names: one set for each fold, trained on the others, and last the one trained on all."""
+    data = []
+    for doc, record in zip(docs, records, strict=True):
+        runs = name_runs(doc, [(m.start, m.end) for m in find_actors(doc.text, index)])
+        data.append((fold_of(record["id"]), name_rows(doc, runs), name_targets(record, runs)))
+    models = []
+    for left_out in (*range(FOLDS), None):
+        rows = [row for fold, rows, _ in data if fold != left_out for row in rows]
+        targets = [target for fold, _, targets in data if fold != left_out for target in targets]
+        models.append(train_names(rows, targets))
+    return models
+
+
+def prepare(
+    docs: Sequence[Doc], records: Sequence[dict[str, Any]], index: AliasIndex, kinds: Sequence[Mapping[str, Linear]]
+) -> list[Labelled]:
+    """Passages with their scenes, aligned with their labels; names are those found without the passage's own fold."""
+    passages = []
+    for doc, record in zip(docs, records, strict=True):
+        fold = record.get("fold", fold_of(record["id"]))
+        doc._.mentions = complete_names(doc, find_actors(doc.text, index), kinds[fold])
+        doc._.author, doc._.kind = record["author"], "article"
+        scene = scene_of(doc)
+        passages.append(Labelled(record["id"], record["register"], record, scene, align(record, scene), fold))
+    return passages
 
 
 def main() -> None:
@@ -293,12 +383,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the reader's weights on labelled passages.")
     parser.add_argument("--labels", type=Path, required=True, help="folder of labelled passages (*.jsonl)")
     records = [record for record in load_labels(parser.parse_args().labels) if not held_out(record["id"])]
-    passages = prepare(Reader(load_debate()), records)
-    speaker, view, settings, (found, spoken) = train(passages)
-    digest = save_weights(speaker, view, settings)
+    composed = compose(records)
+    debate = load_debate()
+    reader = Reader(debate)
+    docs = reader.parse([record["text"] for record in [*records, *composed]])
+    index = AliasIndex(debate)
+    kinds = train_kinds(docs[: len(records)], records, index)
+    passages = prepare(docs, [*records, *composed], index, kinds)
+    weights, (found, spoken) = train(passages, kinds[-1])
+    digest = save_weights(weights)
     print(
-        f"{len(records)} passages; cross-validated F1 {found:.3f}, with speaker {spoken:.3f}; settings {settings}; {digest}"
+        f"{len(records)} passages, {len(composed)} composed; cross-validated F1 {found:.3f}, with speaker {spoken:.3f}"
     )
+    print(f"settings {dict(weights.settings)}; sha256 {digest}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import numpy as np
 
 from db.models import ModelError
 
+KINDS: Final = ("law", "model", "none", "organisation", "person")
 FOLDER: Final = Path(__file__).with_name("models") / "reader-linear"
 
 
@@ -32,26 +33,27 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class ReaderWeights:
-    """The two models of the reader and the settings that were tuned with them; `sha256` is the one of their file."""
+    """The models of the reader and the settings that were tuned with them; `sha256` is the one of their file."""
 
     speaker: Linear
     view: Linear
+    kinds: Mapping[str, Linear]
     settings: Mapping[str, float]
     sha256: str
 
 
-def save_weights(speaker: Linear, view: Linear, settings: Mapping[str, float], folder: Path = FOLDER) -> str:
+def save_weights(weights: ReaderWeights, folder: Path = FOLDER) -> str:
     """Writes weights.npz and model.json into the folder; returns the sha256 of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, np.ndarray] = {}
-    for label, model in (("speaker", speaker), ("view", view)):
+    for label, model in {"speaker": weights.speaker, "view": weights.view, **weights.kinds}.items():
         names = sorted(name for name, weight in model.weights.items() if abs(weight) > 1e-4)
         arrays[f"{label}_names"] = np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
         arrays[f"{label}_weights"] = np.array([model.weights[name] for name in names], dtype=np.float16)
     path = folder / "weights.npz"
     np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    description = {"name": "reader-linear", "sha256": digest, "settings": dict(sorted(settings.items()))}
+    description = {"name": "reader-linear", "sha256": digest, "settings": dict(sorted(weights.settings.items()))}
     (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return digest
 
@@ -71,16 +73,11 @@ def load_weights(folder: Path = FOLDER) -> ReaderWeights:
             f"{path}: sha256 is {digest[:12]}..., model.json says {description['sha256'][:12]}...; install again"
         )
     with np.load(path, allow_pickle=False) as arrays:
-        speaker, view = (
-            Linear(
-                dict(
-                    zip(
-                        bytes(arrays[f"{label}_names"]).decode().split("\n"),
-                        map(float, arrays[f"{label}_weights"]),
-                        strict=True,
-                    )
-                )
-            )
-            for label in ("speaker", "view")
-        )
-    return ReaderWeights(speaker, view, description["settings"], digest)
+        models = {label: _linear(arrays, label) for label in ("speaker", "view", *KINDS)}
+    kinds = {kind: models[kind] for kind in KINDS}
+    return ReaderWeights(models["speaker"], models["view"], kinds, description["settings"], digest)
+
+
+def _linear(arrays: Mapping[str, np.ndarray], label: str) -> Linear:
+    names = bytes(arrays[f"{label}_names"]).decode().split("\n")
+    return Linear(dict(zip(names, map(float, arrays[f"{label}_weights"]), strict=True)))
