@@ -43,8 +43,8 @@ class Coding(Connection):
         propositions: Iterable[PropositionRow],
         statements: Sequence[CodedStatement],
     ) -> tuple[int, int]:
-        """Makes the hand-coded statements on the documents of a source equal to `statements`: (added, removed). What is there
-        already keeps its rows. Known actors and propositions are left as they are. One transaction."""
+        """Makes the hand-coded statements of a source equal to `statements`: (added, removed). What is there already keeps its
+        rows. The run's parameters name the source under `source`. Known actors and propositions stay as they are."""
         with self._write() as connection:
             actor_rows = list(actors)
             connection.executemany(
@@ -81,13 +81,14 @@ class Coding(Connection):
 
 
 def _coded(connection: sqlite3.Connection, source_id: str) -> list[tuple[int, CodedStatement]]:
-    """The hand-coded statements on the documents of a source, with their ids."""
+    """The hand-coded statements that runs for this source brought, with their ids: another coder's on the same texts stay."""
     return [
         (int(row[0]), CodedStatement(*row[1:]))
         for row in connection.execute(
             """SELECT s.id, s.document_id, s.start, s."end", s.speaker_name, s.actor_id, p.proposition_id, p.stance
                FROM statements AS s JOIN positions AS p ON p.statement_id = s.id
-               WHERE s.rule = ? AND s.document_id IN (SELECT document_id FROM articles WHERE source_id = ?) ORDER BY s.id""",
+               JOIN runs AS r ON r.id = s.run_id
+               WHERE s.rule = ? AND json_extract(r.parameters, '$.source') = ? ORDER BY s.id""",
             [HAND_CODED, source_id],
         )
     ]

@@ -100,7 +100,9 @@ def import_dna(store: Store, path: Path | str) -> DnaReport:
     source_id = f"import:dna:{stem}"
     store.add_source(SourceRow(source_id, f"{path.stem} (hand-coded)", f"dna:{stem}", "dna"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    run_id = store.start_run("import-dna", VERSION, parameters={"file": path.name, "sha256": digest})
+    run_id = store.start_run(
+        "import-dna", VERSION, parameters={"source": source_id, "file": path.name, "sha256": digest}
+    )
     ids = {}
     for document in documents:
         article = Article(

@@ -250,10 +250,12 @@ def _calendar(by: By, periods: list[str], since: datetime | None, until: datetim
     day = _first_day(str(_period_of(first.isoformat(), by)), by)
     while day <= last:
         yield day
-        if by == "day":
-            day += timedelta(days=1)
-        elif by == "week":
-            day += timedelta(days=7)
-        else:
-            months = day.month - 1 + (1 if by == "month" else 3)
-            day = date(day.year + months // 12, months % 12 + 1, 1)
+        day = next_start(day, by)
+
+
+def next_start(day: date, by: str) -> date:
+    """The first day of the period after the one that begins on `day`."""
+    if by in ("day", "week"):
+        return day + timedelta(days=1 if by == "day" else 7)
+    months = day.month - 1 + (1 if by == "month" else 3)
+    return date(day.year + months // 12, months % 12 + 1, 1)
