@@ -6,6 +6,7 @@ The parts: structured_data.py (schema.org), page_metadata.py, bylines.py, page_b
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -40,6 +41,9 @@ from db.models import Article, ExtractionError, utc_now
 
 MAX_BYTES = 10_000_000
 MAX_COMMENTS = 2_000
+MAX_ATTRIBUTES = 2_000
+
+_LONG_TAG = re.compile(r"<([a-zA-Z][\w:-]*)\s[^<>]{10000,}>")
 
 
 def extract_page(
@@ -118,7 +122,7 @@ def decode_page(html: bytes, content_type: str | None = None) -> str:
 def _parse(text: str) -> HtmlElement:
     from trafilatura.utils import load_html
 
-    text = text.replace("\0", "")
+    text = _LONG_TAG.sub(_without_attributes, text.replace("\0", ""))
     if "<" not in text:
         raise ExtractionError("not an HTML page: there is no markup in it")
     try:
@@ -128,6 +132,11 @@ def _parse(text: str) -> HtmlElement:
     if tree is None:
         raise ExtractionError("not an HTML page: nothing in it could be parsed")
     return tree
+
+
+def _without_attributes(tag: re.Match[str]) -> str:
+    """libxml2 takes time in the square of the attributes of one tag: 100,000 of them are a minute and a half."""
+    return f"<{tag[1]}>" if len(tag[0].split()) > MAX_ATTRIBUTES else tag[0]
 
 
 def _comments(data: StructuredData, article: Article, now: datetime) -> list[Article]:
