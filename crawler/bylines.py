@@ -48,6 +48,7 @@ _SOURCE_LINE = re.compile(
     r"|Copyright \d{4},?)\s+(.{2,60}?)[.\])]?$|^[—–-]\s*(.{2,40}?)\.?$",
     re.IGNORECASE,
 )
+_SURNAME_FIRST = re.compile(r"^([^,]+), ([^,]+)$")
 _INLINE = "//*[self::a or self::span or self::p or self::div]"
 _BYLINE_XPATHS = (
     "//*[@rel='author' or @itemprop='author']",
@@ -66,7 +67,7 @@ def page_authors(tree: HtmlElement, data: StructuredData, metas: Metas, sitename
     """The people who sign the page, in its order; () when nobody does. The first source that names people decides."""
     for raw in (
         _declared_names(data),
-        metas.get("citation_author", []),
+        [_SURNAME_FIRST.sub(r"\2 \1", name) for name in metas.get("citation_author", [])],
         [*metas.get("author", []), *metas.get("article:author", [])],
         [
             *metas.get("parsely-author", []),
@@ -185,7 +186,8 @@ def _is_person(name: str, sitename: str | None, visible: bool) -> bool:
         not 2 <= len(name) <= 60
         or len(words) > 6
         or not any(character.isalpha() for character in name)
-        or re.search(r"\d{2}|https?:|[<>{}=_/\\]", name)
+        or re.search(r"\d{2}|[_/]" if visible else r"\d{4}.*\s|\s.*\d{4}", name)  # a handle may hold figures, a date is no name
+        or re.search(r"https?:|[<>{}=\\]", name)
     ):
         return False
     folded = name.casefold()

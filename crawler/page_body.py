@@ -123,7 +123,8 @@ def page_body(tree: HtmlElement, url: str, data: StructuredData, metas: Metas) -
         lines = lines[1:]
     lines = [*_missing_lead(lines, tree, data, metas), *lines]
     text = "\n\n".join(lines)
-    if len(declared) > 3 * len(text):
+    if len(declared) > 3 * len(text) or (len(lines) == 1 and _key(declared) == _key(text)):
+        # Either the page shows next to nothing, or trafilatura took this very property and lost its paragraphs.
         text = declared
     return Body(text, tuple(left_out))
 
