@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Self
@@ -19,7 +20,7 @@ from crawler.hints import apply_hints
 from crawler.items import Answer, Job, Page
 from crawler.relevance import Relevance
 from crawler.sources import Source
-from db.models import ArchiveError, Article, Fetch, Outcome, StoreError
+from db.models import ArchiveError, Article, ExtractionError, Fetch, Outcome, StoreError
 from db.store import Store
 
 
@@ -92,6 +93,17 @@ class Collector:
         self.store.record_failure(self.run_id, self.step, type(error).__name__, detail, url=fetch.url)
         self.store.record_fetch(self.run_id, replace(fetch, outcome="failed", reason=reason))
         return "failed"
+
+
+def warm_up() -> None:
+    """Loads what extraction and comparison load at their first use. In the middle of a crawl that would hold up the answers under
+    way for seconds, and AutoThrottle would take their sites for slow ones."""
+    text = "Warm-up. " * 40
+    with suppress(ExtractionError):
+        extract_page(
+            f"<html><head><title>Page</title></head><body><p>{text}</p></body></html>".encode(), "https://example.org/a"
+        )
+    signature(text)
 
 
 class StorePipeline:

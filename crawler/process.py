@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 
 from crawler.items import Job, Progress, Tally
 from crawler.lock import RunLock
+from crawler.pipelines import Collector, warm_up
+from crawler.relevance import Relevance
 from crawler.settings import LOG_LEVEL, base_settings, for_source, user_agent
 from crawler.sources import CrawlSettings, Source
 from crawler.warc import ArchiveWriter
@@ -66,10 +68,8 @@ class _Crawl:
     """One crawl: its jobs, and the one Scrapy process that runs them."""
 
     def __init__(self, request: CrawlRequest, store: Store, progress: Progress) -> None:
-        from crawler.pipelines import Collector
-        from crawler.relevance import Relevance
-
         self.request, self.store, self.progress = request, store, progress
+        warm_up()
         self.run_id = store.start_run("crawl", VERSION, parameters=self._parameters())
         self.collector = Collector(store, self.run_id, Relevance.from_table(request.relevance))
         self.private_hosts = frozenset(

@@ -60,7 +60,7 @@ def crawl(
         log_level,
     )
     started = time.monotonic()
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(sender, request), name="debatewatch-crawl")
     process.start()
@@ -76,6 +76,26 @@ def crawl(
         receiver.close()
         process.close()
     return report or _close_killed(request, time.monotonic() - started)
+
+
+def _context() -> Any:
+    """How the child is started. A fork server keeps the libraries loaded, so that a second crawl of this process starts at once;
+    never a plain fork, which would take along whatever threads this process has."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        [
+            "crawler.process",
+            "crawler.middlewares",
+            "trafilatura",
+            "extruct",
+            "datasketch",
+            "feedparser",
+            "scrapy.crawler",
+        ]
+    )
+    return context
 
 
 def _listen(receiver: Connection, pid: int | None, progress: Progress) -> CrawlReport | None:

@@ -31,6 +31,7 @@ AUTOTHROTTLE_ENABLED = True  # A slow site is asked less often; the delay of sou
 CONCURRENT_REQUESTS = 4  # Of one source; more would only queue behind its delay, and a stop waits for the queue.
 CONCURRENT_REQUESTS_PER_DOMAIN = 2
 CONCURRENT_ITEMS = 1  # Pages are read one after the other: near-duplicates in one crawl must see each other.
+SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"  # In the listing's order: a crawl cut short has the newest.
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # The row in `fetches` says it.
 LOG_LEVEL = "CRITICAL"  # What happened is in the database, not in a log nobody reads; crawl(log_level=...) shows more.
 STATS_DUMP = False

@@ -86,11 +86,11 @@ class Collecting(Connection):
         now = to_iso(utc_now())
         with self._write() as connection:
             known = connection.execute(
-                "SELECT id, document_id, title, published_at FROM articles WHERE url = ?", [article.url]
+                "SELECT id, document_id, sha256 FROM articles WHERE url = ?", [article.url]
             ).fetchone()
             same = connection.execute("SELECT id FROM documents WHERE sha256 = ?", [digest]).fetchone()
             outcome: Outcome
-            if known and same and same[0] == known[1]:
+            if known and (known[2] == digest or (same and same[0] == known[1])):
                 outcome, target = "unchanged", int(known[1])
             elif same:
                 outcome, target = ("stored" if known else "duplicate"), int(same[0])
@@ -99,15 +99,16 @@ class Collecting(Connection):
             else:
                 outcome, target = "stored", _insert_document(connection, run_id, article, digest, bands, now)
             if known is None:
-                article_id = _insert_article(connection, run_id, source_id, article, target, now)
+                article_id = _insert_article(connection, run_id, source_id, article, target, digest, now)
             else:
                 article_id = int(known[0])
                 if outcome != "unchanged":
                     connection.execute(
-                        """UPDATE articles SET document_id = ?, title = ?, authors = ?, modified_at = ?, paywalled = ?,
+                        """UPDATE articles SET document_id = ?, sha256 = ?, title = ?, authors = ?, modified_at = ?, paywalled = ?,
                            language = ?, updated_at = ?, published_at = coalesce(published_at, ?) WHERE id = ?""",
                         [
                             target,
+                            digest,
                             article.title,
                             as_json(article.authors),
                             to_iso(article.modified_at),
@@ -191,12 +192,18 @@ def _insert_document(
 
 
 def _insert_article(
-    connection: sqlite3.Connection, run_id: int, source_id: str, article: Article, document_id: int, now: str | None
+    connection: sqlite3.Connection,
+    run_id: int,
+    source_id: str,
+    article: Article,
+    document_id: int,
+    digest: str,
+    now: str | None,
 ) -> int:
     cursor = connection.execute(
         """INSERT INTO articles (url, source_id, document_id, title, authors, published_at, modified_at, language, kind, paywalled,
-               section, sitename, agency, parent_url, run_id, added_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+               section, sitename, agency, parent_url, run_id, added_at, sha256)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         [
             article.url,
             source_id,
@@ -214,6 +221,7 @@ def _insert_article(
             article.parent_url,
             run_id,
             now,
+            digest,
         ],
     )
     return int(cursor.lastrowid or 0)

@@ -430,3 +430,10 @@ def m002_full_text_search(db: Database) -> None:
 def m003_views(db: Database) -> None:
     """The views that timelines, exports and the site read; the same figures everywhere."""
     _execute_all(db, _VIEWS)
+
+
+@migrations()
+def m004_article_texts(db: Database) -> None:
+    """The digest of an article's own text, which a reprint does not share with its document: an unchanged reprint that is
+    fetched again must not look like an update."""
+    db.execute("ALTER TABLE articles ADD COLUMN sha256 TEXT")

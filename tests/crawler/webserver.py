@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -67,7 +68,8 @@ class WebServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.ending.set()
-        self._server.shutdown()
+        if self._thread.is_alive():
+            self._server.shutdown()
         self._server.server_close()
 
     def paths(self) -> list[str]:
@@ -132,18 +134,12 @@ def sitemap(base: str, pages: dict[str, str]) -> Reply:
     return Reply(xml.encode(), content_type="application/xml")
 
 
-WORDS = (
-    "harbour lantern meadow copper violin orchard glacier saddle thimble walnut canyon ribbon falcon marble timber "
-    "velvet anchor beacon cobalt dagger ember fabric goblet hammer island jungle kettle ladder magnet needle oyster "
-    "pepper quarry rocket sphere tunnel umpire valley wicker yellow zephyr"
-).split()
-
-
 def debate_text(number: int) -> str:
-    """About 120 words on open AI models; texts of different numbers are not near-duplicates."""
-    odd = " ".join(WORDS[(number * 7 + step * (number + 3)) % len(WORDS)] + str(number) for step in range(60))
+    """About 90 words on open AI models; texts of different numbers are not near-duplicates."""
+    chance = random.Random(number)
+    syllables = ("ba", "do", "fi", "ga", "ku", "le", "mo", "ni", "pa", "ro", "su", "ta", "vi", "we", "zo")
+    odd = [" ".join("".join(chance.choices(syllables, k=3)) for _ in range(8)) for _ in range(8)]
     return (
-        f"Speaker {number} said that open source AI models should be released with open weights for everybody.\n\n"
-        f"The notes of meeting {number} list these words: {odd}.\n\n"
-        f"Closed AI, the minutes of session {number} add, would leave the weights of frontier models with a few companies."
+        f"Speaker {odd[0]} said that open source AI models should be released with open weights.\n\n"
+        f"{' said. The '.join(odd[1:])}.\n\nClosed AI would leave {odd[0]} to a few companies."
     )
