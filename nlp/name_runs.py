@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from spacy.tokens import Doc, Token
 
 from nlp.lexicon import lexicon, surname
+from nlp.quotes import paragraphs
+from nlp.units import dateline_end
 
 Features = dict[str, float]
 
@@ -50,6 +52,7 @@ def name_runs(doc: Doc, busy: list[tuple[int, int]]) -> list[NameRun]:
     text = doc.text
     titles = lexicon()["names"]["titles"]
     runs: list[NameRun] = []
+    busy = [*busy, *((start, dateline_end(text, start)) for start, _ in paragraphs(text))]
     for match in _RUN.finditer(text):
         start, end = match.span()
         for piece_start, piece_end in _outside(start, end, busy):

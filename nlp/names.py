@@ -27,6 +27,8 @@ def complete_names(doc: Doc, known: Iterable[Mention], kinds: Mapping[str, Linea
     mentions = list(known)
     runs = name_runs(doc, [(m.start, m.end) for m in mentions])
     people: dict[str, Mention] = {}
+    organisations: dict[str, Mention] = {}
+    organisation_words = lexicon()["names"]["organisation_words"]
     for mention in mentions:
         if mention.type == "person":
             _remember(people, mention.name, mention)
@@ -35,9 +37,9 @@ def complete_names(doc: Doc, known: Iterable[Mention], kinds: Mapping[str, Linea
     single = [(run, row) for run, row in zip(runs, rows, strict=True) if not (" " in run.text or "-" in run.text)]
     # Full names first, wherever they stand: they tell whom the single words mean.
     for run, row in [*several, *single]:
-        other = people.get(run.text.casefold())
+        other = people.get(run.text.casefold()) or organisations.get(run.text.casefold())
         if other is not None:
-            mentions.append(Mention(run.start, run.end, "person", other.name, other.actor_id))
+            mentions.append(Mention(run.start, run.end, other.type, other.name, other.actor_id))
             continue
         kind = decide_kind(row, kinds)
         if kind is None:
@@ -45,6 +47,9 @@ def complete_names(doc: Doc, known: Iterable[Mention], kinds: Mapping[str, Linea
         mention = Mention(run.start, run.end, _finer(run.text, kind), _full_name(run.text, kind), None)
         if kind == "person":
             _remember(people, mention.name, mention)
+        elif kind == "organisation" and run.text.split()[0].casefold() not in organisation_words:
+            # "Corvid" after "Corvid Labs".
+            organisations.setdefault(run.text.split()[0].casefold(), mention)
         mentions.append(mention)
     for match in _HANDLE.finditer(text):
         mentions.append(Mention(match.start(), match.end(), "person", match.group(1), None))

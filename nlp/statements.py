@@ -14,10 +14,12 @@ from spacy.tokens import Doc
 from db.models import AUTHOR, Speaker, Statement, StatementKind
 from nlp.quotes import covered, find_quotes
 from nlp.speakers import Expression, Scene, build_scene, ranked, speaker_features, strength
-from nlp.tagging import unit_features, word_features
+from nlp.tagging import off_subject, unit_features, word_features
 from nlp.units import split_units
 from nlp.weights import Linear, ReaderWeights, load_weights
 
+_OFF_SUBJECT = 2.5
+"""What a text without any word of the field costs each of its units, in log odds; chosen so that only plain pleas survive."""
 _CANDIDATES = 5
 """Speakers kept for a unit; the right one is among the first five for 99 % of the labelled units."""
 
@@ -48,6 +50,7 @@ def read_units(scene: Scene, weights: ReaderWeights) -> list[UnitReading]:
     """What the two models say of every unit."""
     readings: list[UnitReading] = []
     words = word_features(scene)
+    penalty = _OFF_SUBJECT if off_subject(scene) else 0.0
     for number in range(len(scene.units)):
         speakers = rank_speakers(scene, number, weights.speaker)
         margin = speakers[0][1] - speakers[1][1] if len(speakers) > 1 else 6.0

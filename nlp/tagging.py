@@ -27,6 +27,24 @@ _EVENT = re.compile(
 _PAST = re.compile(r"\b(?:was|were|had|did|went|came|took|met|sat|rose|fell)\b")
 
 
+_ABOUT_AI = re.compile(
+    r"\bAI\b|\bA\.I\.|artificial intelligence|machine learning|\bLLMs?\b|chat ?bots?|\bGPT|(?:language|open|closed|frontier|foundation|generative|trained) models?\b|"
+    r"open[- ](?:source|weight)|\bweights\b|neural|\bparameters\b|algorithm|deepfake|checkpoints?\b|training run|fine-?tun|superintelligence|\bGPUs?\b|supercomputer|"
+    r"\blaborator(?:y|ies)\b|\blabs?\b|\bthe frontier\b|download",
+    re.IGNORECASE,
+)
+_LONG = 500
+"""Characters; a shorter text may speak of models without a word that says so, as a comment under an article does."""
+
+
+def off_subject(scene: Scene) -> bool:
+    """Whether a text of some length has no word and no name of the field: whatever is said in it is said of something else."""
+    named = any(
+        party.actor_id and party.type in ("model", "company", "product", "law") for party in scene.parties.values()
+    )
+    return len(scene.text) > _LONG and not named and not _ABOUT_AI.search(scene.text)
+
+
 def terms_in(text: str) -> float:
     """How many different words of the lexicon's subject list stand in the text, on a logarithmic scale."""
     lowered = f" {re.sub(r'[^a-z -]', ' ', text.casefold())} "

@@ -11,7 +11,67 @@ from nlp.quotes import paragraphs
 
 _END = re.compile(r"(?:[.!?…]+|\.{3})(?P<close>[\"”’'»)\]]*)(?=\s)")
 _ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "prof", "sen", "rep", "gov", "gen", "lt", "col", "maj", "capt", "sgt", "hon", "rev", "st", "jr", "sr", "vs", "v", "inc", "ltd", "co", "corp", "llc", "plc", "no", "nos", "art", "fig", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "e.g", "i.e", "etc", "cf", "al", "approx", "est", "u.s", "u.k", "e.u", "a.i", "ph.d", "d.c", "u.n", "mt", "ft"]
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "sen",
+        "rep",
+        "gov",
+        "gen",
+        "lt",
+        "col",
+        "maj",
+        "capt",
+        "sgt",
+        "hon",
+        "rev",
+        "st",
+        "jr",
+        "sr",
+        "vs",
+        "v",
+        "inc",
+        "ltd",
+        "co",
+        "corp",
+        "llc",
+        "plc",
+        "no",
+        "nos",
+        "art",
+        "fig",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "e.g",
+        "i.e",
+        "etc",
+        "cf",
+        "al",
+        "approx",
+        "est",
+        "u.s",
+        "u.k",
+        "e.u",
+        "a.i",
+        "ph.d",
+        "d.c",
+        "u.n",
+        "mt",
+        "ft",
+    ]
 )
 # "HOST:", "RADOVAN ILIC:", "Q:", "A (Dr Ashdown, lecturer):", "Senator Holt:" at the start of a paragraph or a sentence.
 _CAPITALS = r"(?:[A-ZÀ-Ý][A-ZÀ-Ý.'’-]*)(?:\s+[A-ZÀ-Ý][A-ZÀ-Ý.'’-]*){0,4}"
@@ -19,8 +79,29 @@ _NAMED = r"(?:[A-ZÀ-Ý][\w.'’-]+)(?:\s+(?:de|van|von|der|la|al|[A-ZÀ-Ý][\w.
 _LABEL = re.compile(
     rf"(?P<name>{_CAPITALS}|{_NAMED}|[A-Z]|@[\w.-]+)\s*(?P<note>\([^()]{{2,80}}\))?\s*:\s+(?P<after>\([^()]{{2,80}}\)\s+)?"
 )
+# "LONDON (Harbour Wire) - " and "CREEK BEND, Iowa (AP) - " say where a report was filed, not who speaks.
+_DATELINE = re.compile(
+    r"[A-ZÀ-Ý][A-ZÀ-Ý .'’/-]{2,40}(?:, [A-Z][\w. ]{1,20})?(?:, \w+\.? \d{1,2})?\s*(?:\([^()\n]{2,40}\))?\s*[-–—]{1,2} "
+)
 _NOT_LABEL = frozenset(
-    ["UPDATE", "NOTE", "NB", "PS", "EDIT", "TLDR", "CORRECTION", "HEADLINE", "BREAKING", "SUMMARY", "WASHINGTON", "LONDON", "BRUSSELS", "PARIS", "BEIJING", "BERLIN"]
+    [
+        "UPDATE",
+        "NOTE",
+        "NB",
+        "PS",
+        "EDIT",
+        "TLDR",
+        "CORRECTION",
+        "HEADLINE",
+        "BREAKING",
+        "SUMMARY",
+        "WASHINGTON",
+        "LONDON",
+        "BRUSSELS",
+        "PARIS",
+        "BEIJING",
+        "BERLIN",
+    ]
 )
 
 
@@ -40,12 +121,19 @@ def split_units(text: str) -> list[Unit]:
     for number, (start, end) in enumerate(paragraphs(text)):
         label: tuple[int, int] | None = None
         for begin, stop in _sentences(text, start, end):
+            begin = max(begin, dateline_end(text, start)) if begin == start else begin
             found = _label(text, begin, stop)
             if found is not None:
                 label, begin = found
             if begin < stop:
                 units.append(Unit(begin, stop, number, label))
     return units
+
+
+def dateline_end(text: str, start: int) -> int:
+    """Where the report begins behind the dateline of the paragraph at `start`; `start` itself when there is none."""
+    match = _DATELINE.match(text, start)
+    return match.end() if match is not None else start
 
 
 def _sentences(text: str, start: int, end: int) -> list[tuple[int, int]]:
