@@ -140,7 +140,7 @@ def _statements(connection: sqlite3.Connection, _format: str, options: Options) 
         f"""SELECT s.id, s.text, s.kind, s.side, round(s.score, 4) AS score, coalesce(x.name, s.speaker_name) AS speaker,
                    s.speaker AS speaker_as_written, s.actor_id, x.kind AS actor_kind,
                    (SELECT json_group_array(json_object('id', p.proposition_id, 'stance', p.stance, 'score', round(p.score, 4)))
-                    FROM positions AS p WHERE p.statement_id = s.id) AS positions,
+                    FROM (SELECT * FROM positions WHERE statement_id = s.id ORDER BY id) AS p) AS positions,
                    d.published_at, d.title, a.url, a.source_id, o.name AS outlet, d.language,
                    (SELECT count(*) FROM articles AS r WHERE r.document_id = d.id) AS articles,
                    s.document_id, s.start, s."end", w.warc_file, w.warc_offset, w.warc_length, s.rule, s.run_id, s.stance_run_id
