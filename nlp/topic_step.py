@@ -1,0 +1,166 @@
+"""The topics step: keeps vectors, decides between assigning and fitting, and writes what came of it. Called by nlp.run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from db.models import Document, Topic, TopicAssignment
+from db.store import Store
+from nlp import topics as method
+from nlp.embeddings import Embedder, Vectors
+
+REFIT_SHARE: Final = 0.25
+"""New documents, as a share of those fitted, from which the topics are fitted anew: by then a quarter of the coverage had no say
+in them."""
+EMBEDDED_AT_ONCE: Final = 32
+
+RunFactory = Callable[[str, dict[str, object], dict[str, str]], AbstractContextManager[int]]
+
+
+class Tally(Protocol):
+    """Where the step counts what it did."""
+
+    done: int
+    failed: int
+    skipped: int
+
+
+def run_topics(
+    store: Store,
+    documents: Sequence[Document],
+    run: RunFactory,
+    tally: Tally,
+    *,
+    seed: int,
+    refit: bool,
+    progress: Callable[[int, int, str], None],
+) -> list[str]:
+    """Gives each of the documents a topic; returns notes for the user. A failure on one document leaves it without a vector."""
+    embedder = Embedder()
+    version = f"{method.METHOD}/{embedder.key}"
+    vectors = store.embeddings(embedder.key)
+    wanting = [d for d in documents if d.id not in vectors]
+    last = store.last_topic_fit()
+    standing = store.topics()
+    fitted = store.topic_assignments(last[0]) if last else {}
+    # A fit of another version is no ground to assign on.
+    stale = last is None or last[1] != version
+    new = [d for d in documents if d.id not in fitted]
+    enough = len(documents) >= method.MINIMUM
+    if not enough and not standing:
+        tally.skipped = len(documents)
+        return [f"topics need {method.MINIMUM} documents in English, there are {len(documents)}"] if documents else []
+    in_fit = sum(1 for run_id, _ in fitted.values() if last and run_id == last[0])
+    fit = enough and (refit or stale or not standing or len(new) > max(REFIT_SHARE * in_fit, method.MINIMUM - 1))
+    if not fit and not new:
+        return []
+    parameters: dict[str, object] = {"seed": seed, "fit": fit, "refit_share": REFIT_SHARE, "floor": method.FLOOR}
+    with run(version, parameters, embedder.models) as run_id:
+        _embed(store, embedder, run_id, wanting, tally, progress)
+        vectors = store.embeddings(embedder.key)
+        ready = [d for d in (documents if fit else new) if d.id in vectors]
+        matrix = _matrix(vectors, ready, embedder.dimensions)
+        progress(0, len(ready), "fitting topics" if fit else "assigning topics")
+        outliers = (
+            _fit(store, run_id, ready, matrix, standing, fitted, seed)
+            if fit
+            else _assign(store, run_id, ready, matrix, standing)
+        )
+        store.mark_steps(run_id, "topics", version, [d.id for d in ready])
+        tally.done = len(ready)
+        progress(len(ready), len(ready), "topics")
+    return [f"{outliers} documents fit no topic"] if outliers else []
+
+
+def _fit(
+    store: Store,
+    run_id: int,
+    documents: Sequence[Document],
+    matrix: Vectors,
+    standing: Sequence[Topic],
+    before: dict[int, tuple[int, int | None]],
+    seed: int,
+) -> int:
+    """Fits anew, keeps the identity of topics that continue; returns how many documents fit none."""
+    names = store.names_by_document()
+    found = method.fit_topics(
+        [method.Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in documents], matrix, seed=seed
+    )
+    old = [
+        method.Standing(
+            topic.id,
+            np.frombuffer(topic.centroid, np.float32),
+            frozenset(document_id for document_id, (_, topic_id) in before.items() if topic_id == topic.id),
+        )
+        for topic in standing
+    ]
+    ids, events = method.match_topics(old, found, [d.id for d in documents], store.next_topic_id())
+    topics = [
+        Topic(
+            topic_id,
+            topic.label,
+            topic.keywords,
+            len(topic.members),
+            np.asarray(topic.centroid, np.float32).tobytes(),
+            documents[topic.members[0]].id,
+        )
+        for topic_id, topic in zip(ids, found.topics, strict=True)
+    ]
+    assignments = _assignments(documents, found.assigned, found.scores, ids)
+    store.save_topics(run_id, topics, assignments, events)
+    return sum(a.topic_id is None for a in assignments)
+
+
+def _assign(
+    store: Store, run_id: int, documents: Sequence[Document], matrix: Vectors, standing: Sequence[Topic]
+) -> int:
+    """Assigns to the standing topics; returns how many documents fit none."""
+    centroids = np.array([np.frombuffer(t.centroid, np.float32) for t in standing], np.float32)
+    groups, scores = method.assign(matrix, centroids)
+    assignments = _assignments(documents, groups, scores, [t.id for t in standing])
+    store.save_assignments(run_id, assignments)
+    return sum(a.topic_id is None for a in assignments)
+
+
+def _assignments(documents: Sequence[Document], groups: Any, scores: Any, ids: Sequence[int]) -> list[TopicAssignment]:
+    return [
+        TopicAssignment(d.id, ids[int(group)] if group >= 0 else None, round(float(score), 4))
+        for d, group, score in zip(documents, groups, scores, strict=True)
+    ]
+
+
+def _embed(
+    store: Store,
+    embedder: Embedder,
+    run_id: int,
+    documents: Sequence[Document],
+    tally: Tally,
+    progress: Callable[[int, int, str], None],
+) -> None:
+    for start in range(0, len(documents), EMBEDDED_AT_ONCE):
+        batch = documents[start : start + EMBEDDED_AT_ONCE]
+        try:
+            store.save_embeddings(embedder.key, _vectors(embedder, batch))
+        except Exception:
+            # One of them is at fault: each on its own, so that the others lose nothing.
+            for document in batch:
+                try:
+                    store.save_embeddings(embedder.key, _vectors(embedder, [document]))
+                except Exception as error:
+                    store.record_failure(run_id, "topics", type(error).__name__, str(error), document_id=document.id)
+                    tally.failed += 1
+        progress(min(start + EMBEDDED_AT_ONCE, len(documents)), len(documents), "reading vectors")
+
+
+def _vectors(embedder: Embedder, documents: Sequence[Document]) -> Iterable[tuple[int, bytes]]:
+    encoded = embedder.encode_documents([(d.title, d.text) for d in documents])
+    return [(d.id, vector.tobytes()) for d, vector in zip(documents, encoded, strict=True)]
+
+
+def _matrix(vectors: dict[int, bytes], documents: Sequence[Document], dimensions: int) -> Vectors:
+    rows = [np.frombuffer(vectors[d.id], np.float32) for d in documents]
+    return np.array(rows, np.float32).reshape(len(rows), dimensions)

@@ -1,0 +1,458 @@
+"""Documents and their vectors -> topics, and the topics of a refit -> those of before. Pure; the only file that imports BERTopic.
+
+BERTopic is handed everything it would otherwise fetch or guess: vectors, UMAP, HDBSCAN and the words of its c-TF-IDF. Its own topic
+numbers change with every fit; identity lives in `match_topics`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from db.models import TopicEvent
+from nlp.embeddings import Vectors, normalise
+
+METHOD: Final = "bertopic-umap-hdbscan-1"
+MINIMUM: Final = 5
+"""Documents below which nothing is fitted: any grouping of four texts is an accident."""
+FEW: Final = 30
+"""Documents below which UMAP's neighbourhoods and HDBSCAN's densities mean nothing; average-linkage clusters are used then."""
+FLOOR: Final = 0.45
+"""Cosine similarity to the nearest centroid from which a document belongs to a topic. Measured on the development posts and news
+pages (MiniLM): members of a topic lie at 0.55 to 0.85, unrelated texts below 0.35."""
+CONTINUES: Final = 0.5
+DRIFTS: Final = 0.75
+"""Similarity (see `match_topics`) from which a new topic is an old one, and below which it is said to have drifted."""
+KEYWORDS: Final = 8
+
+Assignments = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+_STOP_WORDS: Final = frozenset(
+    [
+        "said",
+        "says",
+        "say",
+        "told",
+        "asked",
+        "added",
+        "wrote",
+        "according",
+        "spokesperson",
+        "spokesman",
+        "spokeswoman",
+        "statement",
+        "interview",
+        "monday",
+        "tuesday",
+        "wednesday",
+        "thursday",
+        "friday",
+        "saturday",
+        "sunday",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "subscribe",
+        "subscription",
+        "newsletter",
+        "cookie",
+        "cookies",
+        "advertisement",
+        "advert",
+        "sponsored",
+        "sample",
+        "fictional",
+        "read",
+        "reader",
+        "readers",
+        "story",
+        "article",
+        "copyright",
+        "rights",
+        "reserved",
+        "image",
+        "photo",
+        "getty",
+        "reuters",
+        "editor",
+        "reporting",
+        "related",
+        "click",
+        "sign",
+        "email",
+        "login",
+        "comments",
+        "share",
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "just",
+        "like",
+        "really",
+        "thing",
+        "things",
+        "going",
+        "got",
+        "year",
+        "years",
+        "week",
+        "month",
+        "today",
+        "yesterday",
+        "new",
+        "use",
+        "used",
+        "using",
+        "way",
+        "make",
+        "makes",
+        "made",
+        "want",
+        "don",
+        "doesn",
+        "isn",
+        "ve",
+        "ll",
+        "re",
+        "didn",
+        "won",
+        "wouldn",
+        "people",
+        "think",
+        "know",
+        "time",
+        "one",
+        "two",
+        "three",
+        "first",
+        "last",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A document as topics see it: `names` are the persons, firms and models in it, for the labels."""
+
+    title: str
+    text: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTopic:
+    """A topic of one fit: rows of its documents, nearest to the centroid first."""
+
+    label: str
+    keywords: tuple[str, ...]
+    centroid: Vectors
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What a fit found. assigned: the number of its topic for each document (-1: none); scores: cosine to that centroid."""
+
+    topics: tuple[FittedTopic, ...]
+    assigned: Assignments
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A topic of before: its id, its centroid, and the ids of its documents."""
+
+    id: int
+    centroid: Vectors
+    members: frozenset[int]
+
+
+def fit_topics(documents: Sequence[Text], vectors: Vectors, *, seed: int = 0, floor: float = FLOOR) -> Fit:
+    """Groups the documents, largest topic first. The same documents in the same order with the same seed give the same topics.
+
+    vectors: (n, d), normalised. Fewer than MINIMUM documents, or documents that share nothing, give one topic or none.
+    """
+    if len(documents) < MINIMUM:
+        return Fit((), np.full(len(documents), -1, np.int64), np.zeros(len(documents), np.float32))
+    groups = _clusters([f"{d.title}. {d.text}" for d in documents], vectors, seed)
+    if groups.max() < 0:
+        groups = np.zeros(len(documents), np.int64)
+    centroids = _centroids(vectors, groups)
+    groups, scores = assign(vectors, centroids, floor=floor, known=groups)
+    # What joined moves the centre; once is enough, twice changes almost nothing.
+    order = [
+        int(g) for g, _ in sorted(Counter(g for g in groups.tolist() if g >= 0).items(), key=lambda p: (-p[1], p[0]))
+    ]
+    numbers = {old: new for new, old in enumerate(order)}
+    groups = np.array([numbers.get(g, -1) for g in groups.tolist()], np.int64)
+    if not order:
+        return Fit((), groups, scores)
+    centroids = _centroids(vectors, groups)
+    scores = np.array(
+        [float(v @ centroids[g]) if g >= 0 else float(s) for v, g, s in zip(vectors, groups, scores, strict=True)],
+        np.float32,
+    )
+    keywords = _keywords(documents, groups, len(order))
+    labels = _labels(documents, groups, keywords)
+    topics = []
+    for number in range(len(order)):
+        rows = np.flatnonzero(groups == number)
+        nearest = rows[np.lexsort((rows, -np.round(scores[rows], 6)))]
+        topics.append(
+            FittedTopic(labels[number], tuple(keywords[number]), centroids[number], tuple(int(r) for r in nearest))
+        )
+    return Fit(tuple(topics), groups, scores)
+
+
+def assign(
+    vectors: Vectors, centroids: Vectors, *, floor: float = FLOOR, known: Assignments | None = None
+) -> tuple[Assignments, Scores]:
+    """The nearest centroid of each vector, -1 where it is less similar than the floor; and that similarity.
+
+    known: groups already found; only those without one (-1) are assigned.
+    """
+    if not len(centroids):
+        return np.full(len(vectors), -1, np.int64), np.zeros(len(vectors), np.float32)
+    similarity = vectors @ centroids.T
+    nearest = similarity.argmax(axis=1)
+    best = similarity[np.arange(len(vectors)), nearest]
+    groups = np.where(best >= floor, nearest, -1)
+    if known is not None:
+        groups = np.where(known >= 0, known, groups)
+    return groups.astype(np.int64), best.astype(np.float32)
+
+
+def match_topics(
+    old: Sequence[Standing], new: Fit, document_ids: Sequence[int], next_id: int
+) -> tuple[list[int], list[TopicEvent]]:
+    """Which old topic each new one continues: (an id for each new topic, the events that tell what happened).
+
+    Pairs are those with the greatest total similarity (the Hungarian method, Kuhn 1955): the mean of the centroids' cosine and of
+    Dice's coefficient over the documents that both fits saw. A pair below CONTINUES is none. A new topic of which most known
+    documents come from one old topic that goes on is a split of it; an old one most of whose documents went on in one topic merged.
+    """
+    known = frozenset().union(*(o.members for o in old)) if old else frozenset()
+    members = [frozenset(document_ids[row] for row in topic.members) & known for topic in new.topics]
+    similarity = np.array([[_similarity(o, t, m) for t, m in zip(new.topics, members, strict=True)] for o in old])
+    pairs: dict[int, int] = {}
+    if old and new.topics:
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(-similarity)
+        pairs = {int(n): int(o) for o, n in zip(rows, columns, strict=True) if similarity[o, n] >= CONTINUES}
+    ids: list[int] = []
+    for number in range(len(new.topics)):
+        if number in pairs:
+            ids.append(old[pairs[number]].id)
+        else:
+            ids.append(next_id)
+            next_id += 1
+    events: list[TopicEvent] = []
+    continued = set(pairs.values())
+    for number, topic_id in enumerate(ids):
+        if number in pairs:
+            value = round(float(similarity[pairs[number], number]), 4)
+            events.append(TopicEvent("continue" if value >= DRIFTS else "drift", topic_id, None, value))
+            continue
+        parent = _most_shared(members[number], [o.members for o in old])
+        if parent is not None and parent in continued:
+            events.append(TopicEvent("split", topic_id, old[parent].id, round(float(similarity[parent, number]), 4)))
+        else:
+            nearest = round(float(similarity[:, number].max()), 4) if old else None
+            events.append(TopicEvent("birth", topic_id, None, nearest))
+    for index, topic in enumerate(old):
+        if index in continued:
+            continue
+        heir = _most_shared(topic.members, members)
+        if heir is not None:
+            events.append(TopicEvent("merge", topic.id, ids[heir], round(float(similarity[index, heir]), 4)))
+        else:
+            nearest = round(float(similarity[index].max()), 4) if new.topics else None
+            events.append(TopicEvent("death", topic.id, None, nearest))
+    return ids, events
+
+
+def _similarity(old: Standing, new: FittedTopic, members: frozenset[int]) -> float:
+    cosine = float(old.centroid @ new.centroid) if old.centroid.shape == new.centroid.shape else 0.0
+    total = len(old.members) + len(members)
+    return (cosine + 2 * len(old.members & members) / total) / 2 if total else cosine
+
+
+def _most_shared(members: frozenset[int], others: Sequence[frozenset[int]]) -> int | None:
+    """The group that holds more than half of the members, None when none does."""
+    for index, other in enumerate(others):
+        if len(members & other) * 2 > len(members):
+            return index
+    return None
+
+
+# --- grouping -------------------------------------------------------------------------------------------------------------
+
+
+def _clusters(texts: list[str], vectors: Vectors, seed: int) -> Assignments:
+    """BERTopic's topic numbers, -1 for outliers."""
+    from bertopic import BERTopic
+    from bertopic.dimensionality import BaseDimensionalityReduction
+    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    count = len(texts)
+    smallest = max(3, int(math.sqrt(count) / 2))
+    if count < FEW:
+        reduction: Any = BaseDimensionalityReduction()
+        grouping: Any = AgglomerativeClustering(
+            n_clusters=None, metric="cosine", linkage="average", distance_threshold=1 - FLOOR
+        )
+    else:
+        from hdbscan import HDBSCAN
+        from umap import UMAP
+
+        reduction = UMAP(
+            n_neighbors=min(15, count // 3),
+            n_components=5,
+            min_dist=0.0,
+            metric="cosine",
+            init="random" if count < 60 else "spectral",
+            random_state=seed,
+            n_jobs=1,
+        )
+        grouping = HDBSCAN(
+            min_cluster_size=smallest, min_samples=max(2, smallest // 3), metric="euclidean", core_dist_n_jobs=1
+        )
+    model = BERTopic(
+        embedding_model=None,
+        umap_model=reduction,
+        hdbscan_model=grouping,
+        # The words are found below, with names and without boilerplate; BERTopic only needs some to go on.
+        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=_TOKEN),
+        calculate_probabilities=False,
+        verbose=False,
+    )
+    try:
+        groups, _ = model.fit_transform(texts, embeddings=np.asarray(vectors, np.float32))
+    except ValueError:
+        # Texts without a single word to count (empty, numbers only): one topic, as for documents that share nothing.
+        return np.zeros(count, np.int64)
+    found = np.asarray(groups, np.int64)
+    if count < FEW:
+        sizes = Counter(found.tolist())
+        found = np.array([g if g >= 0 and sizes[g] >= 2 else -1 for g in found.tolist()], np.int64)
+    return found
+
+
+def _centroids(vectors: Vectors, groups: Assignments) -> Vectors:
+    """The normalised mean of each group, in the order of their numbers."""
+    return normalise(np.stack([vectors[groups == g].mean(axis=0) for g in range(int(groups.max()) + 1)]))
+
+
+# --- words ----------------------------------------------------------------------------------------------------------------
+
+_TOKEN: Final = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
+
+
+def _keywords(documents: Sequence[Text], groups: Assignments, topics: int) -> list[list[str]]:
+    """The words and pairs of words that tell each topic from the others, by c-TF-IDF (Grootendorst 2022), best first."""
+    from bertopic.vectorizers import ClassTfidfTransformer
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
+
+    texts = [f"{d.title}. {d.text}" for d in documents]
+    vectorizer = CountVectorizer(
+        ngram_range=(1, 2),
+        stop_words=sorted(ENGLISH_STOP_WORDS | _STOP_WORDS),
+        token_pattern=_TOKEN,
+        min_df=2 if len(texts) >= 10 else 1,
+        # What nearly every text of a debate says tells nothing apart; nor does what each page of an outlet repeats.
+        max_df=0.6 if len(texts) >= 10 and topics > 1 else 1.0,
+    )
+    try:
+        counts = vectorizer.fit_transform(texts)
+    except ValueError:
+        return [[] for _ in range(topics)]
+    # A word counts once a document: a long text, or one that repeats itself, does not name the topic by itself.
+    present = (counts > 0).astype(np.int64)
+    classes = np.vstack([np.asarray(present[groups == t].sum(axis=0)).ravel() for t in range(topics)])
+    weights = np.asarray(ClassTfidfTransformer(reduce_frequent_words=True).fit_transform(_sparse(classes)).todense())
+    words = vectorizer.get_feature_names_out()
+    results = []
+    for number in range(topics):
+        members = [texts[row] for row in np.flatnonzero(groups == number)]
+        floor = 1 if len(members) < 4 else 2
+        ranked = np.lexsort((words, -np.round(weights[number], 9)))
+        chosen: list[str] = []
+        for column in ranked[:200]:
+            word = str(words[column])
+            if weights[number, column] <= 0 or classes[number, column] < floor or len(chosen) == KEYWORDS:
+                continue
+            if not any(_same_stem(word, other) for other in chosen):
+                chosen.append(word)
+        results.append([_as_written(word, members) for word in chosen])
+    return results
+
+
+def _sparse(values: npt.NDArray[np.int64]) -> Any:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix(values)
+
+
+def _same_stem(word: str, other: str) -> bool:
+    """Whether two keywords say the same: plural and singular, or a pair that holds the word."""
+    left, right = ({part.lower().rstrip("s")[:7] for part in text.split()} for text in (word, other))
+    return bool(left & right)
+
+
+def _as_written(word: str, texts: Sequence[str]) -> str:
+    """The capitals that the word usually has: "EU", "DeepSeek", "weights"."""
+    pattern = re.compile(rf"\b{r'[^\w]+'.join(map(re.escape, word.split()))}\b", re.IGNORECASE)
+    found = Counter(match.group() for text in texts for match in pattern.finditer(text))
+    same = Counter({form: count for form, count in found.items() if form.lower() == word})
+    return max(same, key=lambda form: (same[form], form.islower(), form)) if same else word
+
+
+def _labels(documents: Sequence[Text], groups: Assignments, keywords: Sequence[Sequence[str]]) -> list[str]:
+    """Two keywords and, where one stands out, the name of whom the topic is about; no two labels are the same."""
+    spread = Counter(name for d in documents for name in set(d.names))
+    labels: list[str] = []
+    for number, words in enumerate(keywords):
+        rows = [documents[row] for row in np.flatnonzero(groups == number)]
+        inside = Counter(name for d in rows for name in set(d.names))
+        said = " ".join(words[:3]).lower()
+        telling = [
+            (count * count / spread[name], name)
+            for name, count in inside.items()
+            if count >= max(2, len(rows) / 4) and count * 2 > spread[name] and not _overlaps(name, said)
+        ]
+        name = min(telling, key=lambda pair: (-pair[0], pair[1]))[1] if telling else ""
+        for parts in (words[:2], words[:3], words[:4]):
+            label = ", ".join(parts) or "All documents"
+            label = label[0].upper() + label[1:] + (f" ({name})" if name else "")
+            if label not in labels:
+                break
+        base, copies = label, 2
+        while label in labels:
+            label, copies = f"{base} {copies}", copies + 1
+        labels.append(label)
+    return labels
+
+
+def _overlaps(name: str, words: str) -> bool:
+    return any(part.lower() in words for part in name.split() if len(part) > 2)
