@@ -186,7 +186,9 @@ def _is_person(name: str, sitename: str | None, visible: bool) -> bool:
         not 2 <= len(name) <= 60
         or len(words) > 6
         or not any(character.isalpha() for character in name)
-        or re.search(r"\d{2}|[_/]" if visible else r"\d{4}.*\s|\s.*\d{4}", name)  # a handle may hold figures, a date is no name
+        or re.search(
+            r"\d{2}|[_/]" if visible else r"\d{4}.*\s|\s.*\d{4}", name
+        )  # a handle may hold figures, a date is no name
         or re.search(r"https?:|[<>{}=\\]", name)
     ):
         return False

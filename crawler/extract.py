@@ -1,6 +1,7 @@
 """HTML -> Article: what a page publishes, and the comments under it, as records. Pure: no network, no database.
 
-The parts: structured_data.py (schema.org), page_metadata.py, bylines.py, page_body.py; this file puts them together.
+The parts: structured_data.py (schema.org), page_metadata.py, page_dates.py, bylines.py, page_body.py and
+page_lead.py; this file puts them together.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from lxml.html import HtmlElement
 
 from crawler.addresses import canonical_url
 from crawler.bylines import page_agency, page_authors
-from crawler.page_body import clean_text, page_body
+from crawler.page_body import page_body
+from crawler.page_dates import page_dates, parse_date
 from crawler.page_metadata import (
     article_kind,
     declared_address,
     declared_language,
     is_paywalled,
-    page_dates,
     page_section,
     page_title,
-    parse_date,
     read_metas,
     site_name,
     text_language,
 )
+from crawler.paragraphs import clean_text
 from crawler.structured_data import (
     Item,
     StructuredData,

@@ -1,14 +1,12 @@
-"""What a page says about its article: title, dates, kind, section, language, paywall. Pure; authors are in bylines.py.
+"""What a page says about its article: title, kind, section, language, paywall. Pure.
 
+Dates are in page_dates.py, authors in bylines.py.
 Each property has an order of trust: the page's JSON-LD or microdata, then meta tags, then what is visible.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from functools import cache
 from html import unescape
 from typing import Any
@@ -16,14 +14,8 @@ from urllib.parse import urlsplit
 
 from lxml.html import HtmlElement
 
-from crawler.structured_data import ARTICLE_TYPES, StructuredData, first_string, strings, types_of
+from crawler.structured_data import ARTICLE_TYPES, StructuredData, first_string, types_of
 from db.models import ArticleKind
-
-EARLIEST = datetime(1991, 8, 6, tzinfo=UTC)
-"""The first web page; anything before is an epoch zero or a slip of a template."""
-
-DATE_LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "pl")
-"""Languages in which a date written in words is understood."""
 
 _SEPARATORS = r"[-–—|•·»:]"
 _FALSE = {"false", "no", "0", "http://schema.org/false", "https://schema.org/false"}
@@ -73,8 +65,8 @@ def site_name(data: StructuredData, metas: Metas, url: str) -> str | None:
 
 def page_title(tree: HtmlElement, data: StructuredData, metas: Metas, sitename: str | None) -> str:
     """The headline without the outlet's name; "" when the page has none."""
-    headings = [text for element in tree.iter("h1") if (text := _text_of(element))]
-    head = next((text for element in tree.iter("title") if (text := _text_of(element))), "")
+    headings = [text for element in tree.iter("h1") if (text := text_of(element))]
+    head = next((text for element in tree.iter("title") if (text := text_of(element))), "")
     candidates = [
         first_string(data.article.get("headline")),
         *metas.get("og:title", ()),
@@ -86,67 +78,10 @@ def page_title(tree: HtmlElement, data: StructuredData, metas: Metas, sitename: 
         *(headings if len(headings) == 1 else ()),
         head,
         *headings,
-        *(text for element in tree.iter("h2") if (text := _text_of(element))),
+        *(text for element in tree.iter("h2") if (text := text_of(element))),
     ]
     title = next((text for raw in candidates if raw and (text := _without_markup(raw))), "")
     return _without_site(title, sitename, headings)[:500]
-
-
-def page_dates(
-    tree: HtmlElement, data: StructuredData, metas: Metas, url: str, *, now: datetime, fallback: datetime | None
-) -> tuple[datetime | None, datetime | None]:
-    """Publication and last change, UTC; never after `now`. A date without an hour is midnight UTC, one without a zone UTC."""
-    published = _first_date(
-        [
-            *strings(data.article.get("datePublished")),
-            *_metas(
-                metas,
-                "article:published_time",
-                "article:published",
-                "og:published_time",
-                "og:article:published_time",
-                "datepublished",
-            ),
-            *_metas(
-                metas,
-                "citation_publication_date",
-                "citation_online_date",
-                "citation_date",
-                "parsely-pub-date",
-                "sailthru.date",
-            ),
-            *_metas(
-                metas,
-                "dc.date",
-                "dc.date.issued",
-                "dcterms.created",
-                "dcterms.date",
-                "pubdate",
-                "publish-date",
-                "publishdate",
-                "date",
-            ),
-            *strings(data.article.get("dateCreated")),
-            *_time_elements(tree),
-        ],
-        now,
-    )
-    if published is None:
-        published = _visible_date(tree, url, now, extensive=False)
-    if published is None and fallback is not None:
-        published = _checked(fallback, now)
-    if published is None:
-        published = _visible_date(tree, url, now, extensive=True)
-    modified = _first_date(
-        [
-            *strings(data.article.get("dateModified")),
-            *_metas(metas, "article:modified_time", "og:updated_time", "datemodified", "dcterms.modified"),
-        ],
-        now,
-    )
-    if modified is not None and published is not None and modified < published:
-        modified = None
-    return published, modified
 
 
 def article_kind(data: StructuredData, metas: Metas) -> ArticleKind:
@@ -163,7 +98,7 @@ def page_section(data: StructuredData, metas: Metas) -> str | None:
     """The section of the outlet in which the article stands, as written."""
     section = first_string(data.article.get("articleSection"))
     return section or next(
-        iter(_metas(metas, "article:section", "parsely-section", "og:article:section", "section")), None
+        iter(meta_values(metas, "article:section", "parsely-section", "og:article:section", "section")), None
     )
 
 
@@ -180,7 +115,7 @@ def is_paywalled(tree: HtmlElement, data: StructuredData, metas: Metas) -> bool:
     said = [str(claim).strip().lower() for claim in claims if claim is not None]
     if any(claim in _FALSE for claim in said):
         return True
-    tiers = [tier.lower() for tier in _metas(metas, "article:content_tier", "og:article:content_tier")]
+    tiers = [tier.lower() for tier in meta_values(metas, "article:content_tier", "og:article:content_tier")]
     if any(tier in ("locked", "metered", "paid", "premium") for tier in tiers):
         return True
     if said or tiers:
@@ -194,7 +129,7 @@ def is_paywalled(tree: HtmlElement, data: StructuredData, metas: Metas) -> bool:
 
 def declared_language(tree: HtmlElement, metas: Metas) -> str | None:
     """The language that the page declares, ISO 639-1 in lower case."""
-    for value in (tree.get("lang"), *_metas(metas, "og:locale", "content-language", "language", "dc.language")):
+    for value in (tree.get("lang"), *meta_values(metas, "og:locale", "content-language", "language", "dc.language")):
         match = re.match(r"\s*([A-Za-z]{2})(?:[-_].*)?\s*$", value or "")
         if match:
             return match[1].lower()
@@ -213,120 +148,13 @@ def text_language(text: str, declared: str | None) -> str | None:
     return declared
 
 
-def parse_date(raw: str) -> datetime | None:
-    """A date as pages write it (ISO 8601, RFC 2822, seconds since 1970, words in European languages), in UTC; None if none."""
-    text = " ".join(raw.split())
-    if not text or len(text) > 80 or not any(character.isdigit() for character in text):
-        return None
-    try:
-        return _in_utc(datetime.fromisoformat(text))
-    except (ValueError, OverflowError):
-        pass
-    if re.fullmatch(r"\d{10}(?:\d{3})?", text):
-        return datetime.fromtimestamp(int(text[:10]), UTC)
-    match = re.match(
-        r"(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?", text
-    )
-    if match:
-        try:
-            return _in_utc(
-                datetime.fromisoformat(
-                    f"{match[1]}-{match[2]}-{match[3]}" + (f"T{match[4]}{match[5] or ''}" if match[4] else "")
-                )
-            )
-        except (ValueError, OverflowError):
-            return None
-    try:
-        return _in_utc(parsedate_to_datetime(text))
-    except (ValueError, TypeError, OverflowError, IndexError):
-        pass
-    return _date_in_words(text)
-
-
-def _date_in_words(text: str) -> datetime | None:
-    if not re.search(r"\b(?:19|20)\d\d\b", text):
-        return None
-    import dateparser
-
-    try:
-        found = dateparser.parse(
-            text,
-            languages=list(DATE_LANGUAGES),
-            settings={"STRICT_PARSING": True, "PARSERS": ["absolute-time"], "DATE_ORDER": "DMY"},
-        )
-        return _in_utc(found) if found else None
-    except Exception:  # dateparser raises many kinds on odd input; an unread date is None, never a guess.
-        return None
-
-
-def _in_utc(moment: datetime) -> datetime:
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.replace(microsecond=0)
-
-
-def _checked(moment: datetime | None, now: datetime) -> datetime | None:
-    if moment is None:
-        return None
-    try:
-        moment = _in_utc(moment)
-    except OverflowError:
-        return None
-    return moment if EARLIEST <= moment <= now else None
-
-
-def _first_date(candidates: list[str], now: datetime) -> datetime | None:
-    return next((found for raw in candidates if (found := _checked(parse_date(raw), now))), None)
-
-
-def _time_elements(tree: HtmlElement) -> Iterator[str]:
-    """Dates in <time>: those marked as the publication first; never those in asides, comments or lists of other articles."""
-    others = "ancestor::aside or ancestor::footer or ancestor::nav or ancestor::li or ancestor::*[contains(@itemtype, 'Comment')]"
-    marked: list[str] = []
-    plain: list[str] = []
-    for element in tree.xpath(f"//time[not({others})] | //*[@itemprop='datePublished' and not({others})]")[:20]:
-        value = element.get("datetime") or element.get("content") or _text_of(element)
-        (
-            marked
-            if element.get("pubdate") is not None
-            or "publi" in (element.get("itemprop") or element.get("class") or "").lower()
-            else plain
-        ).append(value)
-    yield from (*marked, *plain)
-
-
-def _visible_date(tree: HtmlElement, url: str, now: datetime, *, extensive: bool) -> datetime | None:
-    from htmldate import find_date
-
-    _limit_languages()
-    try:
-        found = find_date(
-            tree,
-            extensive_search=extensive,
-            original_date=True,
-            url=url,
-            max_date=(now + timedelta(days=1)).strftime("%Y-%m-%d"),
-        )
-    except Exception:  # htmldate raises ValueError, TypeError or OverflowError on hostile markup.
-        return None
-    return _checked(parse_date(found), now) if found else None
-
-
-@cache
-def _limit_languages() -> None:
-    """htmldate asks dateparser for a date in any of 200 languages, which takes 2.5 s the first time; these take 0.4 s."""
-    import dateparser
-    import htmldate.extractors
-
-    settings = {"NORMALIZE": True, "PARSERS": ["custom-formats", "absolute-time"], "PREFER_DATES_FROM": "past"}
-    parser = dateparser.DateDataParser(languages=list(DATE_LANGUAGES), settings={**settings, "STRICT_PARSING": True})
-    htmldate.extractors.get_external_parser = cache(lambda: parser)
-
-
-def _metas(metas: Metas, *names: str) -> list[str]:
+def meta_values(metas: Metas, *names: str) -> list[str]:
+    """The values of the meta tags of these names, in that order of names."""
     return [value for name in names for value in metas.get(name, ())]
 
 
-def _text_of(element: HtmlElement) -> str:
+def text_of(element: HtmlElement) -> str:
+    """The words of an element on one line."""
     return " ".join(element.text_content().split())
 
 

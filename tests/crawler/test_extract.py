@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from crawler.boilerplate import is_boilerplate
 from crawler.bylines import clean_authors
 from crawler.extract import decode_page, extract_page
-from crawler.page_metadata import parse_date
+from crawler.page_dates import parse_date
 from db.models import Article, ExtractionError, from_iso
 
 PAGES = Path(__file__).parent / "pages"
