@@ -145,11 +145,12 @@ class Readings(Connection):
                 )
                 _mark_document(connection, document.id, step, version, "done", run_id)
 
-    def statements_to_judge(self, version: str, *, limit: int = 256) -> list[StoredStatement]:
-        """The next statements whose stance this version has not judged; what a person coded is never judged again."""
+    def statements_to_judge(self, version: str, *, after: int = 0, limit: int = 256) -> list[StoredStatement]:
+        """The next statements with id > `after` whose stance this version has not judged; what a person coded is never
+        judged again."""
         rows = self._rows(
-            f"""{_STATEMENT_SQL} WHERE s.stance_version IS NOT ? AND s.rule != ? ORDER BY s.id LIMIT ?""",
-            [version, HAND_CODED, limit],
+            f"{_STATEMENT_SQL} WHERE s.id > ? AND s.stance_version IS NOT ? AND s.rule != ? ORDER BY s.id LIMIT ?",
+            [after, version, HAND_CODED, limit],
         )
         return [_stored_statement(row) for row in rows]
 

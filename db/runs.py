@@ -167,6 +167,13 @@ class Runs(Connection):
                 [to_iso(utc_now()), *steps],
             ).rowcount
 
+    def last_run(self, step: str) -> tuple[int, str] | None:
+        """Id and version of the last run of a step that ended well; None when there is none."""
+        row = self.db.conn.execute(
+            "SELECT id, version FROM runs WHERE step = ? AND status = 'done' ORDER BY id DESC LIMIT 1", [step]
+        ).fetchone()
+        return (int(row[0]), str(row[1])) if row else None
+
     def record_failure(
         self,
         run_id: int,

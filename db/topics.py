@@ -51,6 +51,34 @@ class Topics(Connection):
             for row in self._rows("SELECT * FROM topics WHERE ended_run_id IS NULL ORDER BY id")
         ]
 
+    def last_topic_fit(self) -> tuple[int, str] | None:
+        """Id and version of the run whose fit the standing topics come from, however it ended; None before the first."""
+        row = self.db.conn.execute(
+            """SELECT id, version FROM runs WHERE step = 'topics' AND json_extract(parameters, '$.fit')
+               AND EXISTS (SELECT 1 FROM document_topics WHERE run_id = runs.id) ORDER BY id DESC LIMIT 1"""
+        ).fetchone()
+        return (int(row[0]), str(row[1])) if row else None
+
+    def topic_assignments(self, since_run: int) -> dict[int, tuple[int, int | None]]:
+        """Document id -> (run, topic or None): the newest for each document that was assigned in this run or later."""
+        return {
+            int(row[0]): (int(row[1]), None if row[2] is None else int(row[2]))
+            for row in self.db.conn.execute(
+                "SELECT document_id, run_id, topic_id FROM document_topics WHERE run_id >= ? ORDER BY run_id",
+                [since_run],
+            )
+        }
+
+    def names_by_document(self) -> dict[int, list[str]]:
+        """The distinct names mentioned in each document, those of known actors by their canonical name."""
+        found: dict[int, list[str]] = {}
+        for row in self.db.conn.execute(
+            """SELECT DISTINCT m.document_id, coalesce(a.name, m.name) FROM mentions AS m
+               LEFT JOIN actors AS a ON a.id = m.actor_id ORDER BY 1, 2"""
+        ):
+            found.setdefault(int(row[0]), []).append(str(row[1]))
+        return found
+
     def next_topic_id(self) -> int:
         """The id that the next new topic gets; ids are never used twice."""
         return int(self.db.conn.execute("SELECT coalesce(max(id), 0) + 1 FROM topics").fetchone()[0])

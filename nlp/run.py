@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from db.models import (
     ActorRow,
@@ -96,12 +96,13 @@ def _read(job: _Job) -> StepReport:
         return StepReport("read", 0, 0, 0, time.monotonic() - started)
     parameters = {"workers": job.workers, "cluster": job.cluster, "batch": job.batch, "debate": job.debate.fingerprint}
     tally = _Tally()
-    with _run(store, "read", version, parameters, reader.models, tally) as run_id:
-        with open_workers(job.debate, reader, workers=job.workers, cluster=job.cluster) as workers:
-            batches = _batches_to_read(job, run_id, version, tally)
-            for documents, readings in workers.map(batches):
-                _save_readings(store, run_id, version, documents, readings, tally)
-                job.progress(tally.done + tally.failed + tally.skipped, total, "reading")
+    with (
+        _run(store, "read", version, parameters, reader.models, tally) as run_id,
+        open_workers(job.debate, reader, workers=job.workers, cluster=job.cluster) as workers,
+    ):
+        for documents, readings in workers.map(_batches_to_read(job, run_id, version, tally)):
+            _save_readings(store, run_id, version, documents, readings, tally)
+            job.progress(tally.done + tally.failed + tally.skipped, total, "reading")
     notes = list(dict.fromkeys(tally.notes))
     if tally.skipped:
         notes.append(f"{tally.skipped} documents are not in English and were not read")
@@ -270,7 +271,7 @@ class _Tally:
 
 @contextmanager
 def _run(
-    store: Store, step: str, version: str, parameters: dict[str, object], models: Any, tally: _Tally
+    store: Store, step: str, version: str, parameters: Mapping[str, object], models: Mapping[str, str], tally: _Tally
 ) -> Iterator[int]:
     """A row in `runs` around a step: done, partial (something failed), failed, or interrupted."""
     run_id = store.start_run(step, version, parameters=parameters, models=models)

@@ -343,7 +343,7 @@ def _clusters(texts: list[str], vectors: Vectors, seed: int) -> Assignments:
         umap_model=reduction,
         hdbscan_model=grouping,
         # The words are found below, with names and without boilerplate; BERTopic only needs some to go on.
-        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=_TOKEN),
+        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=_WORD),
         calculate_probabilities=False,
         verbose=False,
     )
@@ -366,7 +366,7 @@ def _centroids(vectors: Vectors, groups: Assignments) -> Vectors:
 
 # --- words ----------------------------------------------------------------------------------------------------------------
 
-_TOKEN: Final = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
+_WORD: Final = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
 
 
 def _keywords(documents: Sequence[Text], groups: Assignments, topics: int) -> list[list[str]]:
@@ -378,7 +378,7 @@ def _keywords(documents: Sequence[Text], groups: Assignments, topics: int) -> li
     vectorizer = CountVectorizer(
         ngram_range=(1, 2),
         stop_words=sorted(ENGLISH_STOP_WORDS | _STOP_WORDS),
-        token_pattern=_TOKEN,
+        token_pattern=_WORD,
         min_df=2 if len(texts) >= 10 else 1,
         # What nearly every text of a debate says tells nothing apart; nor does what each page of an outlet repeats.
         max_df=0.6 if len(texts) >= 10 and topics > 1 else 1.0,
@@ -422,7 +422,8 @@ def _same_stem(word: str, other: str) -> bool:
 
 def _as_written(word: str, texts: Sequence[str]) -> str:
     """The capitals that the word usually has: "EU", "DeepSeek", "weights"."""
-    pattern = re.compile(rf"\b{r'[^\w]+'.join(map(re.escape, word.split()))}\b", re.IGNORECASE)
+    joined = r"[^\w]+".join(map(re.escape, word.split()))
+    pattern = re.compile(rf"\b{joined}\b", re.IGNORECASE)
     found = Counter(match.group() for text in texts for match in pattern.finditer(text))
     same = Counter({form: count for form, count in found.items() if form.lower() == word})
     return max(same, key=lambda form: (same[form], form.islower(), form)) if same else word
@@ -433,7 +434,7 @@ def _labels(documents: Sequence[Text], groups: Assignments, keywords: Sequence[S
     spread = Counter(name for d in documents for name in set(d.names))
     labels: list[str] = []
     for number, words in enumerate(keywords):
-        rows = [documents[row] for row in np.flatnonzero(groups == number)]
+        rows = [documents[int(row)] for row in np.flatnonzero(groups == number)]
         inside = Counter(name for d in rows for name in set(d.names))
         said = " ".join(words[:3]).lower()
         telling = [

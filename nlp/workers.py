@@ -110,17 +110,21 @@ class _Ahead:
 
 @contextmanager
 def _cluster(address: str, workers: int) -> Iterator[Any]:
-    from distributed import Client, LocalCluster
+    import distributed
+
+    # Its own annotations are partial.
+    client_of: Any = distributed.Client
+    cluster_of: Any = distributed.LocalCluster
 
     if address == "local":
         with (
-            LocalCluster(n_workers=max(1, workers), threads_per_worker=1, dashboard_address=None) as cluster,
-            Client(cluster) as client,
+            cluster_of(n_workers=max(1, workers), threads_per_worker=1, dashboard_address=None) as cluster,
+            client_of(cluster) as client,
         ):
             yield client
         return
     try:
-        client = Client(address, timeout="10s")
+        client = client_of(address, timeout="10s")
     except (OSError, ValueError, TimeoutError) as error:
         raise InputError(f"{address}: no Dask scheduler answers there; start one, or use --cluster local") from error
     with client:
