@@ -19,7 +19,7 @@ async def error_page(request: Any, datasette: Any, exception: Exception) -> Any:
         status, message = exception.status, exception.args[0]
     elif isinstance(getattr(exception, "error_dict", None), dict):  # datasette.views.base.DatasetteError
         status, info, title = exception.status, exception.error_dict, exception.title  # type: ignore[attr-defined]
-        message = Markup(str(exception)) if exception.message_is_html else str(exception)  # type: ignore[attr-defined]
+        message = Markup(exception.message) if exception.message_is_html else exception.message  # type: ignore[attr-defined]
     else:
         status, message = 500, "This page could not be made; the log of the server says why"
         log.error("%s", request.path, exc_info=exception)

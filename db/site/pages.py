@@ -124,7 +124,7 @@ async def actor(request: Any, datasette: Any) -> Any:
     found = await read(datasette, lambda connection: reads.actor(connection, key))
     if found is None:
         raise NotFound(f"No actor {key!r}")
-    return await _spoken(datasette, request, found["actor"]["name"], found)
+    return await _spoken(datasette, request, found["profile"]["name"], found)
 
 
 async def speaker(request: Any, datasette: Any) -> Any:
@@ -133,7 +133,7 @@ async def speaker(request: Any, datasette: Any) -> Any:
     found = await read(datasette, lambda connection: reads.speaker(connection, name))
     if found is None:
         raise NotFound(f"Nobody called {name!r} has said anything here")
-    return await _spoken(datasette, request, name, {**found, "actor": None})
+    return await _spoken(datasette, request, name, {**found, "profile": None})
 
 
 async def _spoken(datasette: Any, request: Any, name: str, found: dict[str, Any]) -> Any:

@@ -182,7 +182,7 @@ def actor(connection: sqlite3.Connection, key: str) -> dict[str, Any] | None:
         return None
     spoken = _spoken(connection, "s.actor_id = ?", key)
     return {
-        "actor": found,
+        "profile": found,
         "aliases": json.loads(found["aliases"]),
         "affiliations": rows(
             connection,
