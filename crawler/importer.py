@@ -167,7 +167,9 @@ class _Importer:
         """Everything in one file."""
         source: Source | None = None
         for found in self._read(file):
-            source = self._source(found.source_id, name)
+            # A damaged tail belongs to the source of what came before it.
+            if source is None or found.error is None:
+                source = self._source(found.source_id, name)
             self._keep(source, found)
         if source is None:
             self._source(None, name)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -162,38 +162,61 @@ def iter_records(
 
 
 def _iterate(stream: IO[bytes]) -> Iterator[ArchivedPage]:
+    """Raises EOFError for a stream that ends in the middle of a record."""
     from warcio.archiveiterator import ArchiveIterator
 
     source_id = None
+    end = 0
     records = ArchiveIterator(stream)
     for record in records:
+        page = None
         if record.rec_type == "warcinfo":
             found = re.search(rb"^isPartOf: (\S+)\r?$", record.content_stream().read(), re.MULTILINE)
             source_id = found[1].decode() if found else None
-            continue
-        if record.rec_type not in ("response", "resource") or not record.rec_headers.get_header("WARC-Target-URI"):
-            continue
-        body = record.content_stream().read(MAX_BODY_BYTES + 1)
-        if len(body) > MAX_BODY_BYTES:
-            continue
-        offset = records.get_record_offset()
-        http = record.http_headers
-        status = int(http.get_statuscode()) if http and http.get_statuscode().isdigit() else 200
-        headers = {name.lower(): value for name, value in http.headers} if http else {}
-        if not http:
-            headers = {"content-type": record.rec_headers.get_header("Content-Type") or ""}
-        date = record.rec_headers.get_header("WARC-Date")
-        yield ArchivedPage(
-            url=record.rec_headers.get_header("WARC-Target-URI").strip("<>"),
-            status=status,
-            headers=headers,
-            body=body,
-            fetched_at=_moment(date),
-            target=record.rec_headers.get_header(TARGET_HEADER),
-            source_id=source_id,
-            offset=offset,
-            length=records.get_record_length(),
-        )
+        elif record.rec_type in ("response", "resource") and record.rec_headers.get_header("WARC-Target-URI"):
+            page = _page(record, source_id)
+        offset, length = records.get_record_offset(), records.get_record_length()
+        end = offset + length
+        if page is not None:
+            yield replace(page, offset=offset, length=length)
+    # warcio takes a tail too short for a record's headers for the end of the file.
+    if stream.seekable() and stream.seek(0, 2) > end:
+        raise EOFError("a record is cut short")
+
+
+def _page(record: Any, source_id: str | None) -> ArchivedPage | None:
+    body = _body(record)
+    if body is None:
+        return None
+    http = record.http_headers
+    headers = {name.lower(): value for name, value in http.headers} if http else {}
+    if not http:
+        headers = {"content-type": record.rec_headers.get_header("Content-Type") or ""}
+    return ArchivedPage(
+        url=record.rec_headers.get_header("WARC-Target-URI").strip("<>"),
+        status=int(http.get_statuscode()) if http and http.get_statuscode().isdigit() else 200,
+        headers=headers,
+        body=body,
+        fetched_at=_moment(record.rec_headers.get_header("WARC-Date")),
+        target=record.rec_headers.get_header(TARGET_HEADER),
+        source_id=source_id,
+        offset=0,
+        length=0,
+    )
+
+
+def _body(record: Any) -> bytes | None:
+    """The decompressed body; None when it is larger than MAX_BODY_BYTES. Raises EOFError for a record that is cut short, which
+    warcio would hand out as if it were whole."""
+    stream, parts, size = record.content_stream(), [], 0
+    while part := stream.read(65536):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            return None
+    if getattr(record.raw_stream, "limit", 0) > 0:
+        raise EOFError("a record is cut short")
+    return b"".join(parts)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -31,7 +31,7 @@ def read_feed(body: bytes, url: str, content_type: str = "application/xml") -> L
     import feedparser
 
     feed = feedparser.parse(body, response_headers={"content-type": content_type, "content-location": url})
-    if not feed.entries and not feed.version:
+    if not feed.entries and not feed.get("version"):
         raise ListingError("this is no RSS or Atom feed")
     entries = tuple(
         Entry(

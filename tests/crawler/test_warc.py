@@ -1,0 +1,141 @@
+"""The page archive: what is written can be read again, also by others, also when its tail is damaged."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from warcio.archiveiterator import ArchiveIterator
+
+from crawler.warc import ArchivedAt, ArchiveWriter, iter_records, read_record
+from db.models import ArchiveError
+
+PAGE = b"<html><p>caf\xc3\xa9</p></html>"
+
+
+def write(
+    writer: ArchiveWriter, url: str, body: bytes = PAGE, *, target: str = "page", gzipped: bool = False
+) -> ArchivedAt:
+    headers = [("Content-Type", "text/html; charset=utf-8")] + ([("Content-Encoding", "gzip")] if gzipped else [])
+    transferred = gzip.compress(body) if gzipped else body
+    return writer.write(
+        url,
+        request=("GET /page?x=1", [("Host", "example.org"), ("User-Agent", "Debatewatch/0")]),
+        response=("200 OK", headers, transferred),
+        target=target,
+    )
+
+
+def archive(folder: Path, **options: int) -> ArchiveWriter:
+    return ArchiveWriter(
+        folder, "eff-20240314093000-1", info={"software": "Debatewatch/0", "isPartOf": "eff"}, **options
+    )
+
+
+def test_a_record_is_found_by_file_and_offset(tmp_path: Path) -> None:
+    writer = archive(tmp_path)
+    places = [write(writer, f"http://example.org/{n}", PAGE + str(n).encode(), gzipped=n == 1) for n in range(3)]
+    writer.close()
+    for number, place in enumerate(places):
+        headers, body = read_record(tmp_path, place.file, place.offset)
+        assert (headers[":status"], headers["content-type"]) == ("200", "text/html; charset=utf-8")
+        assert body == PAGE + str(number).encode()
+
+
+def test_lengths_frame_whole_gzip_members(tmp_path: Path) -> None:
+    writer = archive(tmp_path)
+    place = write(writer, "http://example.org/1")
+    writer.close()
+    raw = (tmp_path / place.file).read_bytes()[place.offset : place.offset + place.length]
+    assert gzip.decompress(raw).startswith(b"WARC/1.1\r\n")
+
+
+def test_the_file_is_ordinary_warc_with_requests_and_its_software_named(tmp_path: Path) -> None:
+    writer = archive(tmp_path)
+    place = write(writer, "http://example.org/1")
+    writer.close()
+    with (tmp_path / place.file).open("rb") as stream:
+        records = [(record.rec_type, record.content_stream().read(), record) for record in ArchiveIterator(stream)]
+    assert [kind for kind, _, _ in records] == ["warcinfo", "response", "request"]
+    assert b"software: Debatewatch/0" in records[0][1]
+    assert records[2][2].http_headers.get_header("User-Agent") == "Debatewatch/0"
+    assert b"\r\nGET /page?x=1 HTTP/1.1\r\nHost: example.org\r\n" in gzip.decompress(
+        (tmp_path / place.file).read_bytes()
+    )
+    response, request = records[1][2].rec_headers, records[2][2].rec_headers
+    assert request.get_header("WARC-Concurrent-To") == response.get_header("WARC-Record-ID")
+    assert response.get_header("WARC-Payload-Digest").startswith("sha1:")
+
+
+def test_pages_know_their_source_and_what_they_were_fetched_as(tmp_path: Path) -> None:
+    writer = archive(tmp_path)
+    write(writer, "http://example.org/feed", target="listing")
+    write(writer, "http://example.org/1")
+    writer.close()
+    (path,) = tmp_path.iterdir()
+    assert [(page.url, page.target, page.source_id) for page in iter_records(path)] == [
+        ("http://example.org/feed", "listing", "eff"),
+        ("http://example.org/1", "page", "eff"),
+    ]
+
+
+def test_a_full_file_is_followed_by_the_next(tmp_path: Path) -> None:
+    writer = archive(tmp_path, max_bytes=500)
+    places = [write(writer, f"http://example.org/{n}") for n in range(3)]
+    writer.close()
+    assert len({place.file for place in places}) == 3
+    assert all(read_record(tmp_path, place.file, place.offset)[1] == PAGE for place in places)
+
+
+def test_nothing_is_made_before_something_is_written(tmp_path: Path) -> None:
+    archive(tmp_path / "none").close()
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("cut", [1, 40, 200])
+def test_a_damaged_tail_ends_the_file_and_is_said(tmp_path: Path, cut: int) -> None:
+    writer = archive(tmp_path)
+    for number in range(3):
+        place = write(writer, f"http://example.org/{number}", PAGE * 20)
+    writer.close()
+    path = tmp_path / place.file
+    path.write_bytes(path.read_bytes()[: place.offset + place.length - cut])
+    problems: list[str] = []
+    urls = [page.url for page in iter_records(path, on_error=problems.append)]
+    assert urls[:2] == ["http://example.org/0", "http://example.org/1"]
+    assert len(urls) + len(problems) == 3
+
+
+def test_rubbish_is_said_to_be_rubbish(tmp_path: Path) -> None:
+    (tmp_path / "x.warc.gz").write_bytes(b"\x00" * 100)
+    problems: list[str] = []
+    assert list(iter_records(tmp_path / "x.warc.gz", on_error=problems.append)) == []
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize("file", ["../secret.warc.gz", "/etc/passwd", "none.warc.gz"])
+def test_only_files_of_the_archive_are_read(tmp_path: Path, file: str) -> None:
+    (tmp_path / "secret.warc.gz").write_bytes(b"x")
+    (tmp_path / "archive").mkdir()
+    with pytest.raises(ArchiveError):
+        read_record(tmp_path / "archive", file, 0)
+
+
+def test_an_offset_between_records_is_an_error_of_ours(tmp_path: Path) -> None:
+    writer = archive(tmp_path)
+    place = write(writer, "http://example.org/1")
+    writer.close()
+    with pytest.raises(ArchiveError, match=r"no readable record|no response"):
+        read_record(tmp_path, place.file, place.offset + 3)
+
+
+def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="cannot name an archive file"):
+        ArchiveWriter(tmp_path, "../x", info={})
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArchiveError, match="cannot be written"):
+        write(archive(tmp_path / "file"), "http://example.org/1")
