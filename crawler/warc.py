@@ -68,7 +68,7 @@ class ArchiveWriter:
         response: tuple[str, list[tuple[str, str]], bytes],
         target: str,
     ) -> ArchivedAt:
-        """Appends a response and its request. `request` is (request line, headers); `response` (status line without the
+        """Appends a response and its request. `request` is (method and path, headers); `response` (status line without the
         protocol, headers, body as transferred). Raises ArchiveError when the disk is full or the folder cannot be written."""
         from warcio.statusandheaders import StatusAndHeaders
 
@@ -85,11 +85,10 @@ class ArchiveWriter:
             )
             self._writer.write_record(answered)
             length = file.tell() - offset
-            method, _, path = request[0].partition(" ")
             asked = self._writer.create_warc_record(
                 url,
                 "request",
-                http_headers=StatusAndHeaders(f"{path} HTTP/1.1", request[1], protocol=method, is_http_request=True),
+                http_headers=StatusAndHeaders(f"{request[0]} HTTP/1.1", request[1], is_http_request=True),
                 warc_headers_dict={
                     "WARC-Concurrent-To": answered.rec_headers.get_header("WARC-Record-ID"),
                     "WARC-Date": answered.rec_headers.get_header("WARC-Date"),
