@@ -135,7 +135,8 @@ def _drop_boxes(tree: HtmlElement) -> None:
             box = parent
         _drop(box)
     for box in tree.xpath("//div | //section | //aside | //p"):
-        if len(text := " ".join(box.itertext())) < MAX_BOX and _ADVERT.match(text):
+        first = next((text for text in box.itertext() if text.strip()), "")
+        if _ADVERT.match(first + " ") and sum(map(len, box.itertext())) < MAX_BOX:
             _drop(box)
     for teasers in tree.xpath("//ul[count(li) > 1] | //ol[count(li) > 1]"):
         if all(_is_teaser(item) for item in teasers.iterchildren("li")):
