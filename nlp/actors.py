@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from spacy.language import Language
 from spacy.tokens import Doc
@@ -160,7 +161,7 @@ def _boundary_after(text: str, end: int, actor: Actor, short: bool) -> bool:
 
 def _joined(text: str, tokens: list[re.Match[str]], alias: str) -> bool:
     """Whether the tokens stand together as in a name: at most a space, hyphen, point or apostrophe between two."""
-    for left, right in zip(tokens, tokens[1:], strict=False):
+    for left, right in pairwise(tokens):
         between = text[left.end() : right.start()]
         if between in ("", " ", "-", "\u2011", "\n", "\xa0"):
             continue
@@ -273,6 +274,7 @@ class ActorFinder:
         self._index = AliasIndex(debate)
 
     def __call__(self, doc: Doc) -> Doc:
+        """Sets the extension and hands the document on."""
         doc._.mentions = complete_names(doc, find_actors(doc.text, self._index), load_weights().kinds)
         return doc
 

@@ -16,16 +16,24 @@ from nlp.units import dateline_end
 
 Features = dict[str, float]
 
-_LOWER_PARTICLES = "de|del|della|da|dos|das|do|di|du|des|la|le|van|von|der|den|ter|ten|al|el|bin|bint|ibn|ben|abu|af|av|zu|zur|y|e|ap|ní|nic|ó|o"
-_CAP = r"(?:(?:[A-ZÀ-ÖØ-ÞŁŚŠŽČĆĐŞİĀĒĪŌŪ]|[dDlLO]['’](?=[A-ZÀ-Þ]))[\w]*(?:['’][A-ZÀ-Þ]\w+)*(?:[-‑][\w]+)*|[A-Z]\.(?:[- ]?[A-Z]\.)*)"
+_LOWER_PARTICLES = (
+    "de|del|della|da|dos|das|do|di|du|des|la|le|van|von|der|den|ter|ten|al|el|bin|bint|ibn|ben|abu|af|av|"
+    "zu|zur|y|e|ap|ní|nic|ó|o"
+)
+_CAP = (
+    r"(?:(?:[A-ZÀ-ÖØ-ÞŁŚŠŽČĆĐŞİĀĒĪŌŪ]|[dDlLO]['’](?=[A-ZÀ-Þ]))[\w]*(?:['’][A-ZÀ-Þ]\w+)*(?:[-‑][\w]+)*|"
+    r"[A-Z]\.(?:[- ]?[A-Z]\.)*)"
+)
 _RUN = re.compile(rf"(?<![\w@#/]){_CAP}(?:(?: (?:{_LOWER_PARTICLES}|al-[A-Z]\w+)){{1,2}} {_CAP}| & {_CAP}|[  ]{_CAP})*")
-_OF = re.compile(rf" (?:of|for|on|and) (?:the )?{_CAP}(?: {_CAP})*")
+_OF = re.compile(rf" (?:of|for|on) (?:the )?{_CAP}(?: {_CAP})*")
 _DESCRIBED = re.compile(
-    r"(?: \([^)]*\))?, (?:who|whose|a|an|the|aged|now|then|once|formerly|\d\d|chief|head|director|president|professor|founder|co-founder|general|his|her|its|of)\b"
+    r"(?: \([^)]*\))?, (?:who|whose|a|an|the|aged|now|then|once|formerly|\d\d|chief|head|director|"
+    r"president|professor|founder|co-founder|general|his|her|its|of)\b"
 )
 _POSSESSIVE = re.compile(r"['’]s\b")
 _PERSON_VERB_AFTER = re.compile(
-    r" (?:\w+ly )?(?:said|says|told|wrote|writes|argued|argues|thinks|believes|has|is|was|would|will|put|asked|called|wants|fears|replied)\b"
+    r" (?:\w+ly )?(?:said|says|told|wrote|writes|argued|argues|thinks|believes|has|is|was|would|will|put|"
+    r"asked|called|wants|fears|replied)\b"
 )
 _PLACE_BEFORE = re.compile(r"\b(?:in|near|outside|across|around|throughout|to|from|at) $", re.IGNORECASE)
 _ORG_BEFORE = re.compile(
@@ -33,7 +41,9 @@ _ORG_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _ROLE = re.compile(
-    r"(?:\b[a-zé-]+(?:er|or|ist|ian|man|woman|ant|ent|ess|yst|ic|eer|chief|head|nurse|poet|clerk|monk|nun|judge|aide|guard|chair|coach|pilot|cook|scholar|friend|widow|dean|mate|boss|student|colleague|author|economist) )$"
+    r"(?:\b[a-zé-]+(?:er|or|ist|ian|man|woman|ant|ent|ess|yst|ic|eer|chief|head|nurse|poet|clerk|monk|nun|"
+    r"judge|aide|guard|chair|coach|pilot|cook|scholar|friend|widow|dean|mate|boss|student|colleague|"
+    r"author|economist) )$"
 )
 
 
@@ -76,12 +86,14 @@ def name_runs(doc: Doc, busy: list[tuple[int, int]]) -> list[NameRun]:
             if text[begin:stop].endswith(("’s", "'s")):
                 stop -= 2
             name = text[begin:stop]
-            last = name.split()[-1].casefold()
             organisation = lexicon()["names"]["organisation_words"]
-            if any(word.casefold() in organisation for word in name.split()) and (more := _OF.match(text, stop)):
-                if " and " not in more.group() or last in organisation:
-                    if not any(a < more.end() and stop < b for a, b in busy) and " and " not in more.group():
-                        stop = more.end()
+            if organisation & {word.casefold() for word in name.split()} and (more := _OF.match(text, stop)):
+                following = more.group().split()[-1].casefold()
+                if (
+                    not any(a < more.end() and stop < b for a, b in busy)
+                    and following not in lexicon()["names"]["not_names"]
+                ):
+                    stop = more.end()
             if stop - begin > 1 and name.casefold() not in lexicon()["names"]["not_names"]:
                 runs.append(NameRun(begin, stop, text[begin:stop], titled or _titled_before(text, begin)))
     return runs

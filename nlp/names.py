@@ -14,6 +14,7 @@ from nlp.name_runs import Features, name_rows, name_runs
 from nlp.units import split_units
 from nlp.weights import Linear
 
+_LAW = re.compile(r"\b(?:Act|Bill|Directive|Regulation|Treaty|Convention)$")
 _HANDLE = re.compile(r"(?<![\w@./])@([\w.-]*\w)")
 
 
@@ -41,7 +42,7 @@ def complete_names(doc: Doc, known: Iterable[Mention], kinds: Mapping[str, Linea
         if other is not None:
             mentions.append(Mention(run.start, run.end, other.type, other.name, other.actor_id))
             continue
-        kind = decide_kind(row, kinds)
+        kind = "law" if " " in run.text and _LAW.search(run.text) else decide_kind(row, kinds)
         if kind is None:
             continue
         mention = Mention(run.start, run.end, _finer(run.text, kind), _full_name(run.text, kind), None)

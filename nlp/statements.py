@@ -12,8 +12,10 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from db.models import AUTHOR, Speaker, Statement, StatementKind
+from nlp.expressions import Expression, strength
 from nlp.quotes import covered, find_quotes
-from nlp.speakers import Expression, Scene, build_scene, ranked, speaker_features, strength
+from nlp.scene import Scene, build_scene, ranked
+from nlp.speakers import speaker_features
 from nlp.tagging import off_subject, unit_features, word_features
 from nlp.units import split_units
 from nlp.weights import Linear, ReaderWeights, load_weights
@@ -54,9 +56,8 @@ def read_units(scene: Scene, weights: ReaderWeights) -> list[UnitReading]:
     for number in range(len(scene.units)):
         speakers = rank_speakers(scene, number, weights.speaker)
         margin = speakers[0][1] - speakers[1][1] if len(speakers) > 1 else 6.0
-        score = weights.view.score(unit_features(scene, number, speakers[0][0], margin)) + weights.view.score(
-            words[number]
-        )
+        row = unit_features(scene, number, speakers[0][0], margin) | words[number]
+        score = weights.view.score(row) - penalty
         readings.append(UnitReading(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), speakers))
     return readings
 
@@ -108,6 +109,8 @@ def find_statements(scene: Scene, weights: ReaderWeights) -> tuple[Statement, ..
 def assemble(scene: Scene, readings: list[UnitReading], settings: dict[str, float]) -> tuple[Statement, ...]:
     """Joins neighbouring units of one speaker into statements with evidence, surface and kind."""
     states = best_path(readings, settings, [unit.paragraph for unit in scene.units])
+    if settings["whole_quotes"]:
+        _complete_quotes(scene, states)
     found: list[Statement] = []
     number = 0
     while number < len(states):
@@ -123,6 +126,23 @@ def assemble(scene: Scene, readings: list[UnitReading], settings: dict[str, floa
             found.append(_statement(scene, speaker, number, last, settings))
         number = last + 1
     return tuple(found)
+
+
+def _complete_quotes(scene: Scene, states: list[str | None]) -> None:
+    """Whoever says one sentence of a quotation says the ones around it: gives them the same speaker, in place."""
+    chains: list[set[int]] = [
+        {
+            q.chain
+            for q in scene.quotes
+            if min(q.end, unit.end) - max(q.start, unit.start) > 0.5 * (unit.end - unit.start)
+        }
+        for unit in scene.units
+    ]
+    for order in (range(1, len(states)), range(len(states) - 2, -1, -1)):
+        for number in order:
+            neighbour = number - order.step
+            if states[number] is None and states[neighbour] is not None and chains[number] & chains[neighbour]:
+                states[number] = states[neighbour]
 
 
 def _statement(scene: Scene, key: str, first: int, last: int, settings: dict[str, float]) -> Statement:
@@ -185,6 +205,7 @@ class StatementFinder:
     """The component: reads `doc._.mentions`, `doc._.author` and `doc._.kind`, and sets `doc._.statements`."""
 
     def __call__(self, doc: Doc) -> Doc:
+        """Sets the extension and hands the document on."""
         doc._.statements = find_statements(scene_of(doc), load_weights())
         return doc
 

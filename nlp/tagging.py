@@ -5,14 +5,18 @@ What a unit means is in its embedding; what it does (quotes, reports, pleads, na
 
 import math
 import re
+from itertools import pairwise
 
 from db.models import AUTHOR
+from nlp.expressions import strength, unnamed_group_speaks
 from nlp.lexicon import lexicon
 from nlp.quotes import covered
-from nlp.speakers import Features, Scene, speaker_features, strength
+from nlp.scene import Features, Scene
+from nlp.speakers import speaker_features
 
 _MODAL = re.compile(
-    r"\b(?:should|shouldn't|must|mustn't|ought|need|needs|cannot|can't|would|let|let's|never|always|only|nobody|everyone|anyone|better|worse|right|wrong|why)\b",
+    r"\b(?:should|shouldn't|must|mustn't|ought|need|needs|cannot|can't|would|let|let's|never|always|only|"
+    r"nobody|everyone|anyone|better|worse|right|wrong|why)\b",
     re.I,
 )
 _NEGATION = re.compile(r"\b(?:not|no|never|n't|nothing|nobody|without|neither|nor|cannot)\b|n't\b", re.IGNORECASE)
@@ -20,16 +24,20 @@ _FIRST = re.compile(r"\b(?:I|I'm|I've|I'd|I'll|my|me|we|our|us|i)\b")
 _SECOND = re.compile(r"\b(?:you|your|you're)\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d")
 _EVENT = re.compile(
-    r"\b(?:on (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)|million|billion|percent|per cent|shares|round|raised|hearing|session|vote|votes|scheduled|launched|"
-    r"announced|expected|benchmark|hours|weeks|plans to|declined to|did not (?:reply|answer|respond|comment|say)|meets|return|next (?:week|month))\b",
+    r"\b(?:on (?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)|million|billion|percent|"
+    r"per cent|shares|round|raised|hearing|session|vote|votes|scheduled|launched|"
+    r"announced|expected|benchmark|hours|weeks|plans to|declined to|did not (?:reply|answer|respond|"
+    r"comment|say)|meets|return|next (?:week|month))\b",
     re.IGNORECASE,
 )
 _PAST = re.compile(r"\b(?:was|were|had|did|went|came|took|met|sat|rose|fell)\b")
 
 
 _ABOUT_AI = re.compile(
-    r"\bAI\b|\bA\.I\.|artificial intelligence|machine learning|\bLLMs?\b|chat ?bots?|\bGPT|(?:language|open|closed|frontier|foundation|generative|trained) models?\b|"
-    r"open[- ](?:source|weight)|\bweights\b|neural|\bparameters\b|algorithm|deepfake|checkpoints?\b|training run|fine-?tun|superintelligence|\bGPUs?\b|supercomputer|"
+    r"\bAI\b|\bA\.I\.|artificial intelligence|machine learning|\bLLMs?\b|chat ?bots?|\bGPT|(?:language|"
+    r"open|closed|frontier|foundation|generative|trained) models?\b|"
+    r"open[- ](?:source|weight)|\bweights\b|neural|\bparameters\b|algorithm|deepfake|checkpoints?\b|"
+    r"training run|fine-?tun|superintelligence|\bGPUs?\b|supercomputer|"
     r"\blaborator(?:y|ies)\b|\blabs?\b|\bthe frontier\b|download",
     re.IGNORECASE,
 )
@@ -38,11 +46,18 @@ _LONG = 500
 
 
 def off_subject(scene: Scene) -> bool:
+    ""
     """Whether a text of some length has no word and no name of the field: whatever is said in it is said of something else."""
     named = any(
         party.actor_id and party.type in ("model", "company", "product", "law") for party in scene.parties.values()
     )
     return len(scene.text) > _LONG and not named and not _ABOUT_AI.search(scene.text)
+
+
+def _is_host(scene: Scene, number: int) -> bool:
+    """Whether a transcript's unit is the interviewer's: whoever only asks holds no view."""
+    label = scene.units[number].label
+    return label is not None and scene.text[slice(*label)].casefold() in lexicon()["names"]["hosts"]
 
 
 def terms_in(text: str) -> float:
@@ -53,6 +68,7 @@ def terms_in(text: str) -> float:
 
 
 def unit_features(scene: Scene, number: int, speaker: str | None, margin: float) -> Features:
+    ""
     """The features of one unit given its likeliest speaker (party key, AUTHOR or None) and by how much it is the likeliest."""
     unit = scene.units[number]
     text = scene.text[unit.start : unit.end]
@@ -82,6 +98,8 @@ def unit_features(scene: Scene, number: int, speaker: str | None, margin: float)
         ),
         "margin": min(margin, 6.0) / 6,
         "label": float(unit.label is not None),
+        "label_host": float(_is_host(scene, number)),
+        "group": float(unnamed_group_speaks(scene.doc, unit)),
     }
     for name, value in scene.opinion.items():
         found[f"o:{name}"] = value
@@ -147,7 +165,7 @@ def word_features(scene: Scene) -> list[Features]:
     rows: list[Features] = []
     for number, own in enumerate(words):
         row: Features = {f"w:{word}": 1.0 for word in own}
-        row.update({f"w:{left}_{right}": 1.0 for left, right in zip(own, own[1:], strict=False)})
+        row.update({f"w:{left}_{right}": 1.0 for left, right in pairwise(own)})
         for step, label in ((-1, "p"), (1, "n")):
             if 0 <= number + step < len(words):
                 row.update({f"{label}:{word}": 0.5 for word in words[number + step]})
