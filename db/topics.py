@@ -69,14 +69,14 @@ class Topics(Connection):
             )
         }
 
-    def names_by_document(self) -> dict[int, list[str]]:
-        """The distinct names mentioned in each document, those of known actors by their canonical name."""
-        found: dict[int, list[str]] = {}
+    def names_by_document(self) -> dict[int, list[tuple[str, str]]]:
+        """The distinct (name, type) mentioned in each document, known actors by their canonical name."""
+        found: dict[int, list[tuple[str, str]]] = {}
         for row in self.db.conn.execute(
-            """SELECT DISTINCT m.document_id, coalesce(a.name, m.name) FROM mentions AS m
-               LEFT JOIN actors AS a ON a.id = m.actor_id ORDER BY 1, 2"""
+            """SELECT DISTINCT m.document_id, coalesce(a.name, m.name), m.type FROM mentions AS m
+               LEFT JOIN actors AS a ON a.id = m.actor_id ORDER BY 1, 2, 3"""
         ):
-            found.setdefault(int(row[0]), []).append(str(row[1]))
+            found.setdefault(int(row[0]), []).append((str(row[1]), str(row[2])))
         return found
 
     def next_topic_id(self) -> int:

@@ -12,6 +12,7 @@ from db.models import Document, Topic, TopicAssignment
 from db.store import Store
 from nlp import topics as method
 from nlp.embeddings import Embedder, Vectors
+from nlp.topic_words import Text
 
 REFIT_SHARE: Final = 0.25
 """New documents, as a share of those fitted, from which the topics are fitted anew: by then a quarter of the coverage had no say
@@ -87,9 +88,7 @@ def _fit(
 ) -> int:
     """Fits anew, keeps the identity of topics that continue; returns how many documents fit none."""
     names = store.names_by_document()
-    found = method.fit_topics(
-        [method.Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in documents], matrix, seed=seed
-    )
+    found = method.fit_topics([Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in documents], matrix, seed=seed)
     old = [
         method.Standing(
             topic.id,

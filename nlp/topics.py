@@ -7,7 +7,6 @@ numbers change with every fit; identity lives in `match_topics`.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from db.models import TopicEvent
 from nlp.embeddings import Vectors, normalise
+from nlp.topic_words import WORD, Text, keywords_of, labels_of
 
 METHOD: Final = "bertopic-umap-hdbscan-1"
 MINIMUM: Final = 5
@@ -30,132 +30,8 @@ pages (MiniLM): members of a topic lie at 0.55 to 0.85, unrelated texts below 0.
 CONTINUES: Final = 0.5
 DRIFTS: Final = 0.75
 """Similarity (see `match_topics`) from which a new topic is an old one, and below which it is said to have drifted."""
-KEYWORDS: Final = 8
-
 Assignments = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
-
-_STOP_WORDS: Final = frozenset(
-    [
-        "said",
-        "says",
-        "say",
-        "told",
-        "asked",
-        "added",
-        "wrote",
-        "according",
-        "spokesperson",
-        "spokesman",
-        "spokeswoman",
-        "statement",
-        "interview",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "subscribe",
-        "subscription",
-        "newsletter",
-        "cookie",
-        "cookies",
-        "advertisement",
-        "advert",
-        "sponsored",
-        "sample",
-        "fictional",
-        "read",
-        "reader",
-        "readers",
-        "story",
-        "article",
-        "copyright",
-        "rights",
-        "reserved",
-        "image",
-        "photo",
-        "getty",
-        "reuters",
-        "editor",
-        "reporting",
-        "related",
-        "click",
-        "sign",
-        "email",
-        "login",
-        "comments",
-        "share",
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "just",
-        "like",
-        "really",
-        "thing",
-        "things",
-        "going",
-        "got",
-        "year",
-        "years",
-        "week",
-        "month",
-        "today",
-        "yesterday",
-        "new",
-        "use",
-        "used",
-        "using",
-        "way",
-        "make",
-        "makes",
-        "made",
-        "want",
-        "don",
-        "doesn",
-        "isn",
-        "ve",
-        "ll",
-        "re",
-        "didn",
-        "won",
-        "wouldn",
-        "people",
-        "think",
-        "know",
-        "time",
-        "one",
-        "two",
-        "three",
-        "first",
-        "last",
-    ]
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A document as topics see it: `names` are the persons, firms and models in it, for the labels."""
-
-    title: str
-    text: str
-    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +87,8 @@ def fit_topics(documents: Sequence[Text], vectors: Vectors, *, seed: int = 0, fl
         [float(v @ centroids[g]) if g >= 0 else float(s) for v, g, s in zip(vectors, groups, scores, strict=True)],
         np.float32,
     )
-    keywords = _keywords(documents, groups, len(order))
-    labels = _labels(documents, groups, keywords)
+    keywords = keywords_of(documents, groups, len(order))
+    labels = labels_of(documents, groups, keywords)
     topics = []
     for number in range(len(order)):
         rows = np.flatnonzero(groups == number)
@@ -343,7 +219,7 @@ def _clusters(texts: list[str], vectors: Vectors, seed: int) -> Assignments:
         umap_model=reduction,
         hdbscan_model=grouping,
         # The words are found below, with names and without boilerplate; BERTopic only needs some to go on.
-        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=_WORD),
+        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=WORD),
         calculate_probabilities=False,
         verbose=False,
     )
@@ -362,98 +238,3 @@ def _clusters(texts: list[str], vectors: Vectors, seed: int) -> Assignments:
 def _centroids(vectors: Vectors, groups: Assignments) -> Vectors:
     """The normalised mean of each group, in the order of their numbers."""
     return normalise(np.stack([vectors[groups == g].mean(axis=0) for g in range(int(groups.max()) + 1)]))
-
-
-# --- words ----------------------------------------------------------------------------------------------------------------
-
-_WORD: Final = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
-
-
-def _keywords(documents: Sequence[Text], groups: Assignments, topics: int) -> list[list[str]]:
-    """The words and pairs of words that tell each topic from the others, by c-TF-IDF (Grootendorst 2022), best first."""
-    from bertopic.vectorizers import ClassTfidfTransformer
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
-
-    texts = [f"{d.title}. {d.text}" for d in documents]
-    vectorizer = CountVectorizer(
-        ngram_range=(1, 2),
-        stop_words=sorted(ENGLISH_STOP_WORDS | _STOP_WORDS),
-        token_pattern=_WORD,
-        min_df=2 if len(texts) >= 10 else 1,
-        # What nearly every text of a debate says tells nothing apart; nor does what each page of an outlet repeats.
-        max_df=0.6 if len(texts) >= 10 and topics > 1 else 1.0,
-    )
-    try:
-        counts = vectorizer.fit_transform(texts)
-    except ValueError:
-        return [[] for _ in range(topics)]
-    # A word counts once a document: a long text, or one that repeats itself, does not name the topic by itself.
-    present = (counts > 0).astype(np.int64)
-    classes = np.vstack([np.asarray(present[groups == t].sum(axis=0)).ravel() for t in range(topics)])
-    weights = np.asarray(ClassTfidfTransformer(reduce_frequent_words=True).fit_transform(_sparse(classes)).todense())
-    words = vectorizer.get_feature_names_out()
-    results = []
-    for number in range(topics):
-        members = [texts[row] for row in np.flatnonzero(groups == number)]
-        floor = 1 if len(members) < 4 else 2
-        ranked = np.lexsort((words, -np.round(weights[number], 9)))
-        chosen: list[str] = []
-        for column in ranked[:200]:
-            word = str(words[column])
-            if weights[number, column] <= 0 or classes[number, column] < floor or len(chosen) == KEYWORDS:
-                continue
-            if not any(_same_stem(word, other) for other in chosen):
-                chosen.append(word)
-        results.append([_as_written(word, members) for word in chosen])
-    return results
-
-
-def _sparse(values: npt.NDArray[np.int64]) -> Any:
-    from scipy.sparse import csr_matrix
-
-    return csr_matrix(values)
-
-
-def _same_stem(word: str, other: str) -> bool:
-    """Whether two keywords say the same: plural and singular, or a pair that holds the word."""
-    left, right = ({part.lower().rstrip("s")[:7] for part in text.split()} for text in (word, other))
-    return bool(left & right)
-
-
-def _as_written(word: str, texts: Sequence[str]) -> str:
-    """The capitals that the word usually has: "EU", "DeepSeek", "weights"."""
-    joined = r"[^\w]+".join(map(re.escape, word.split()))
-    pattern = re.compile(rf"\b{joined}\b", re.IGNORECASE)
-    found = Counter(match.group() for text in texts for match in pattern.finditer(text))
-    same = Counter({form: count for form, count in found.items() if form.lower() == word})
-    return max(same, key=lambda form: (same[form], form.islower(), form)) if same else word
-
-
-def _labels(documents: Sequence[Text], groups: Assignments, keywords: Sequence[Sequence[str]]) -> list[str]:
-    """Two keywords and, where one stands out, the name of whom the topic is about; no two labels are the same."""
-    spread = Counter(name for d in documents for name in set(d.names))
-    labels: list[str] = []
-    for number, words in enumerate(keywords):
-        rows = [documents[int(row)] for row in np.flatnonzero(groups == number)]
-        inside = Counter(name for d in rows for name in set(d.names))
-        said = " ".join(words[:3]).lower()
-        telling = [
-            (count * count / spread[name], name)
-            for name, count in inside.items()
-            if count >= max(2, len(rows) / 4) and count * 2 > spread[name] and not _overlaps(name, said)
-        ]
-        name = min(telling, key=lambda pair: (-pair[0], pair[1]))[1] if telling else ""
-        for parts in (words[:2], words[:3], words[:4]):
-            label = ", ".join(parts) or "All documents"
-            label = label[0].upper() + label[1:] + (f" ({name})" if name else "")
-            if label not in labels:
-                break
-        base, copies = label, 2
-        while label in labels:
-            label, copies = f"{base} {copies}", copies + 1
-        labels.append(label)
-    return labels
-
-
-def _overlaps(name: str, words: str) -> bool:
-    return any(part.lower() in words for part in name.split() if len(part) > 2)

