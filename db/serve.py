@@ -55,7 +55,8 @@ class _ReadOnlyDatabase(Database):  # type: ignore[misc]
         if write:
             raise StoreError(f"{self.path}: is served read-only")
         uri = f"file:{quote(str(self.path))}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10)
+        # isolation_level: Python would open a transaction before a write, and leave it open when the write is refused.
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=10, isolation_level=None)
         connection.execute("PRAGMA query_only = 1")
         self._all_file_connections.append(connection)
         return connection
@@ -129,8 +130,12 @@ def serve(
     """
     import uvicorn
 
-    application = build(db_path, metadata=metadata).app()
     listening = _listen(host, port, strict=strict_port)
+    try:
+        application = build(db_path, metadata=metadata).app()
+    except BaseException:
+        listening.close()
+        raise
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
 

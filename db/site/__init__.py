@@ -5,7 +5,7 @@ Never writes, loads nothing from other hosts, and escapes everything that came f
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,16 @@ def asgi_wrapper() -> Callable[[Application], Application]:
     return with_security_headers
 
 
-@hookimpl(tryfirst=True)  # type: ignore[untyped-decorator]
-def handle_exception(datasette: Any, request: Any, exception: Exception) -> Callable[[], Awaitable[Any]]:
-    """One line for the visitor, and a traceback in the log only where the program is at fault."""
+@hookimpl(wrapper=True)  # type: ignore[untyped-decorator]
+def handle_exception(datasette: Any, request: Any, exception: Exception) -> Generator[None, list[Any], list[Any]]:
+    """One line for the visitor, and a traceback in the log only where the program is at fault.
+
+    Datasette asks all handlers and takes the first answer, so that its own would print even where another answers: it is
+    taken out.
+    """
+    others = yield
 
     async def answer() -> Any:
         return await error_page(request, datasette, exception)
 
-    return answer
+    return [other for other in others if getattr(other, "__module__", "") != "datasette.handle_exception"] + [answer]
