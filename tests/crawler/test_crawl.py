@@ -20,7 +20,7 @@ from crawler.process import crawl_lock
 from crawler.run import crawl
 from crawler.sources import SourcesFile, load_sources
 from crawler.warc import read_record
-from db.models import CrawlReport, InputError
+from db.models import ArchiveError, CrawlReport, InputError
 from tests.crawler.webserver import Asked, Reply, WebServer, article, debate_text, rss, sitemap
 
 RELEVANCE = """
@@ -455,3 +455,29 @@ def test_section_pages_are_followed_and_hints_are_used(tmp_path: Path) -> None:
         assert report.sources[0].outcomes == {"stored": 2}
         found = rows(tmp_path, "SELECT authors, substr(published_at, 1, 10) FROM articles")
         assert found == [('["Ana Lima"]', "2024-03-14")] * 2
+
+
+def test_ctrl_c_ends_the_crawl_after_the_pages_in_hand(tmp_path: Path) -> None:
+    with WebServer() as web:
+        twelve_pages(web)
+        sources = sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}])
+
+        def interrupt(done: int, total: int, what: str) -> None:
+            if done == 3:
+                raise KeyboardInterrupt
+
+        report = crawl(tmp_path / "x.db", sources, progress=interrupt)
+        assert report.interrupted
+        assert report.run_id == 1, "it ended well: the report is its own"
+        assert report.documents == len(rows(tmp_path, CONTENT)) < 12
+
+
+def test_an_archive_that_cannot_be_written_ends_the_crawl_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with WebServer() as web:
+        twelve_pages(web)
+        sources = sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}])
+        with pytest.raises(ArchiveError, match="the archive cannot be written"):
+            crawl(tmp_path / "x.db", sources, archive_dir=tmp_path / "file")
+    assert rows(tmp_path, "SELECT status FROM runs") == [("failed",)]
+    assert rows(tmp_path, "SELECT count(*) FROM articles") == [(0,)], "no evidence without its archived copy"
