@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from db.models import utc_now
+from db.models import DebatewatchError, utc_now
 from db.timelines import Timeline, next_start
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6A5ACD", "#8C6D31")
@@ -103,10 +103,20 @@ def draw(timeline: Timeline, format: str, *, title: str | None = None, source: s
 
     spec = chart(timeline, title=title, source=source).to_json()
     if format == "html":
-        return str(vl_convert.vegalite_to_html(spec, bundle=True)).encode()
+        return _without_markup(str(vl_convert.vegalite_to_html(spec, bundle=True))).encode()
     if format == "svg":
         return str(vl_convert.vegalite_to_svg(spec)).encode()
     return bytes(vl_convert.vegalite_to_png(spec, scale=2))
+
+
+def _without_markup(page: str) -> str:
+    """The page with every < of the specification escaped: names come from other people's pages, and one with </script> in it
+    would end the script and start markup of its own (https://html.spec.whatwg.org/#restrictions-for-contents-of-script-elements)."""
+    before, start, rest = page.rpartition("const spec = ")
+    spec, end, after = rest.rpartition("const opts = ")
+    if not start or not end:
+        raise DebatewatchError("the chart library writes its pages otherwise than this version knows; use png or svg")
+    return before + start + spec.replace("<", "\\u003c") + end + after
 
 
 # --- the two kinds of chart -------------------------------------------------------------------------------------------------
@@ -145,7 +155,9 @@ def _bars(alt: Any, timeline: Timeline, spans: list[_Span], width: int) -> Any:
             tooltip=_tooltip(alt, measure),
         )
     )
-    return alt.layer(*_bands(alt, spans, width, HEIGHT), bars).properties(width=width, height=HEIGHT)
+    return alt.layer(_frame(alt, spans, width), *_bands(alt, spans, width, HEIGHT), bars).properties(
+        width=width, height=HEIGHT
+    )
 
 
 def _actor_rows(alt: Any, timeline: Timeline, spans: list[_Span], width: int) -> Any:
@@ -160,22 +172,25 @@ def _actor_rows(alt: Any, timeline: Timeline, spans: list[_Span], width: int) ->
             if row["id"] == identity
         ]
         last = position == len(timeline.series) - 1
-        base = alt.Chart(alt.Data(values=values)).encode(x=_x(alt, "middle", spans, width, labels=last))
+        base = alt.Chart(alt.Data(values=values))
         y = alt.Y(
             "count:Q",
             title=None,
             axis=_count_axis(alt, None, min(2, max(1, highest))),
             scale=alt.Scale(domain=[0, max(1, highest)]),
         )
-        area = base.mark_area(color=OKABE_ITO[0], opacity=0.16, invalid="break-paths-show-domains").encode(y=y)
+        area = base.mark_area(color=OKABE_ITO[0], opacity=0.16, invalid="break-paths-show-domains").encode(
+            x=_x(alt, "middle", spans, width, labels=last), y=y
+        )
         line = base.mark_line(
             color=OKABE_ITO[0],
             strokeWidth=1.6,
             invalid="break-paths-show-domains",
             point=alt.OverlayMarkDef(size=16, filled=True, color=OKABE_ITO[0]),
-        ).encode(y=y, tooltip=_tooltip(alt, "statements"))
+        ).encode(x=_x(alt, "middle", spans, width, labels=last), y=y, tooltip=_tooltip(alt, "statements"))
         name = alt.TitleParams(text=label, anchor="start", fontSize=12, fontWeight="normal", offset=3, frame="group")
-        layers = alt.layer(*_bands(alt, spans, width, ROW_HEIGHT, labels=last, words=False), area, line)
+        frame = _frame(alt, spans, width, labels=last)
+        layers = alt.layer(frame, *_bands(alt, spans, width, ROW_HEIGHT, labels=last, words=False), area, line)
         rows.append(layers.properties(width=width, height=ROW_HEIGHT, title=name))
     return alt.vconcat(*rows, spacing=4)
 
@@ -204,8 +219,15 @@ def _x(alt: Any, field: str, spans: list[_Span], width: int, *, labels: bool = T
         ticks=labels,
         domain=labels,
     )
-    domain = [_moment(spans[0].start), _moment(spans[-1].end)]
-    return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", domain=domain, nice=False))
+    return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", nice=False))
+
+
+def _frame(alt: Any, spans: list[_Span], width: int, *, labels: bool = True) -> Any:
+    """Nothing to see: two points that make the time axis run from the first to the last moment (Vega warns of a domain that is
+    given for bars with two ends)."""
+    ends = [{"start": _moment(spans[0].start)}, {"start": _moment(spans[-1].end)}]
+    points = alt.Chart(alt.Data(values=ends)).mark_point(opacity=0, tooltip=None)
+    return points.encode(x=_x(alt, "start", spans, width, labels=labels))
 
 
 def _bands(

@@ -95,8 +95,10 @@ def timeline_bytes(counted: Timeline, format: str) -> bytes:
 
         drawn = draw(counted, format)
         if format == "html":
-            below = f"<style>{tables.STYLE}</style>{tables.html_table(table)}</body>"
-            return drawn.replace(b"</body>", below.encode(), 1)
+            # The last one: the library that is inlined in the page has a </body> of its own.
+            page, _, rest = drawn.rpartition(b"</body>")
+            below = f"<style>{tables.STYLE}</style>\n{tables.html_table(table)}\n"
+            return page + below.encode() + b"</body>" + rest
         return drawn
     return tables.encode(table, format)
 

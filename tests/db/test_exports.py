@@ -260,7 +260,10 @@ def test_a_timeline_can_be_written_in_every_format(sample: Path, tmp_path: Path,
     elif format == "parquet":
         assert pyarrow.parquet.read_table(output).num_rows == 8
     elif format == "html":
-        assert b"2024-Q1" in content and content.rstrip().endswith(b"</html>")
+        assert content.rstrip().endswith(b"</html>")
+        script, _, below = content.rpartition(b"</script>")
+        assert b"vegaEmbed" in script
+        assert below.count(b"<td>2024-Q1</td>") == 4
     elif format == "png":
         assert content.startswith(b"\x89PNG")
     elif format == "svg":
