@@ -110,7 +110,7 @@ def parse_date(raw: str) -> datetime | None:
 def _date_in_words(text: str) -> datetime | None:
     if not re.search(r"\b(?:19|20)\d\d\b", text):
         return None
-    import dateparser  # type: ignore[import-untyped]
+    import dateparser
 
     try:
         found = dateparser.parse(

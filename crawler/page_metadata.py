@@ -59,7 +59,7 @@ def site_name(data: StructuredData, metas: Metas, url: str) -> str | None:
             publisher = publisher or first_string(item.get("name"))
     for name in (*metas.get("og:site_name", ()), publisher, *metas.get("application-name", ())):
         if name and not name.startswith("http") and len(name) <= 80:
-            return name.lstrip("@")
+            return str(name).lstrip("@")
     return (urlsplit(url).hostname or "").removeprefix("www.") or None
 
 

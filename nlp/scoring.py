@@ -66,8 +66,8 @@ def _plain(name: str) -> list[str]:
 
 def overlap(start: int, end: int, statement: Mapping[str, Any]) -> float:
     """Intersection over union of two stretches of text."""
-    inside = min(end, statement["end"]) - max(start, statement["start"])
-    return max(0, inside) / (max(end, statement["end"]) - min(start, statement["start"]))
+    first, last = int(statement["start"]), int(statement["end"])
+    return max(0, min(end, last) - max(start, first)) / (max(end, last) - min(start, first))
 
 
 def right_speaker(statement: Statement, gold: Mapping[str, Any]) -> bool:
