@@ -136,7 +136,11 @@ def articles(connection: sqlite3.Connection, document_id: int) -> list[Row]:
         connection,
         """SELECT a.id, a.url, a.title, a.published_at, a.modified_at, a.paywalled, a.agency, a.authors, a.kind,
                   o.name AS outlet, a.source_id,
-                  (SELECT max(f.id) FROM fetches AS f WHERE f.article_id = a.id AND f.warc_file IS NOT NULL) AS fetch_id
+                  coalesce(
+                      (SELECT max(f.id) FROM fetches AS f WHERE f.article_id = a.id AND f.warc_file IS NOT NULL),
+                      -- A comment was kept with the page that it stands under.
+                      (SELECT max(f.id) FROM fetches AS f JOIN articles AS p ON p.id = f.article_id
+                       WHERE p.url = a.parent_url AND f.warc_file IS NOT NULL)) AS fetch_id
            FROM articles AS a JOIN sources AS o ON o.id = a.source_id WHERE a.document_id = ?
            ORDER BY a.published_at IS NULL, a.published_at, a.id LIMIT ?""",
         [document_id, MAX_LISTED],
