@@ -225,8 +225,8 @@ def _clusters(texts: list[str], vectors: Vectors, seed: int) -> Assignments:
     )
     try:
         groups, _ = model.fit_transform(texts, embeddings=np.asarray(vectors, np.float32))
-    except ValueError:
-        # Texts without a single word to count (empty, numbers only): one topic, as for documents that share nothing.
+    except (ValueError, TypeError):
+        # Texts with no word to count, or with one (scipy then takes its weights for a number): one topic.
         return np.zeros(count, np.int64)
     found = np.asarray(groups, np.int64)
     if count < FEW:
