@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 
 from spacy.language import Language
@@ -16,6 +17,7 @@ from spacy.tokens import Doc
 from db.models import Mention
 from nlp.debate import Actor, Debate, load_debate
 from nlp.names import complete_names
+from nlp.roles import find_offices, holds
 from nlp.weights import load_weights
 
 # Letters and digits apart, so that "Llama3", "Llama-3" and "Llama 3" are the same three ways of one name.
@@ -272,16 +274,24 @@ class ActorFinder:
     def use(self, debate: Debate) -> None:
         """Takes the actors of this debate from now on."""
         self._index = AliasIndex(debate)
+        self._debate = debate
 
     def __call__(self, doc: Doc) -> Doc:
         """Sets the extension and hands the document on."""
-        doc._.mentions = complete_names(doc, find_actors(doc.text, self._index), load_weights().kinds)
+        doc._.mentions = complete_names(doc, self.known(doc.text, doc._.day), load_weights().kinds)
         return doc
+
+    def known(self, text: str, day: date | None) -> list[Mention]:
+        """The mentions of actors of the debate, by name, description or office; `day` is the date of the text."""
+        named = find_actors(text, self._index)
+        mentions = [mention for mention in named if holds(mention, text, named, self._debate, day)]
+        return mentions + find_offices(text, mentions, self._debate, day)
 
 
 @Language.factory("debatewatch_actors")
 def create_actor_finder(nlp: Language, name: str) -> ActorFinder:
     """The component with the shipped debate; a configuration cannot carry a Debate, so `nlp.reader` hands over another one."""
-    if not Doc.has_extension("mentions"):
-        Doc.set_extension("mentions", default=())
+    for extension, default in (("mentions", ()), ("day", None)):
+        if not Doc.has_extension(extension):
+            Doc.set_extension(extension, default=default)
     return ActorFinder(load_debate())

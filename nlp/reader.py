@@ -134,6 +134,7 @@ class Reader:
         doc = self._nlp.make_doc(text)
         doc._.author = item.author or None
         doc._.kind = item.kind
+        doc._.day = item.published_at
         return doc, note
 
 

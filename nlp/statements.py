@@ -12,7 +12,7 @@ from spacy.language import Language
 from spacy.tokens import Doc
 
 from db.models import AUTHOR, Speaker, Statement, StatementKind
-from nlp.expressions import Expression, strength
+from nlp.expressions import Expression, strength, unnamed_group_speaks
 from nlp.quotes import covered, find_quotes
 from nlp.scene import Scene, build_scene, ranked
 from nlp.speakers import speaker_features
@@ -22,6 +22,8 @@ from nlp.weights import Linear, ReaderWeights, load_weights
 
 _OFF_SUBJECT = 2.5
 """What a text without any word of the field costs each of its units, in log odds; chosen so that only plain pleas survive."""
+_UNNAMED = 2.5
+"""What "critics say" costs a unit of unsigned text, in log odds: the view is theirs, not the text's."""
 _CANDIDATES = 5
 """Speakers kept for a unit; the right one is among the first five for 99 % of the labelled units."""
 
@@ -58,6 +60,8 @@ def read_units(scene: Scene, weights: ReaderWeights) -> list[UnitReading]:
         margin = speakers[0][1] - speakers[1][1] if len(speakers) > 1 else 6.0
         row = unit_features(scene, number, speakers[0][0], margin) | words[number]
         score = weights.view.score(row) - penalty
+        if speakers[0][0] == AUTHOR and scene.author is None and unnamed_group_speaks(scene.doc, scene.units[number]):
+            score -= _UNNAMED
         readings.append(UnitReading(1 / (1 + math.exp(-max(-30.0, min(30.0, score)))), speakers))
     return readings
 
@@ -109,8 +113,6 @@ def find_statements(scene: Scene, weights: ReaderWeights) -> tuple[Statement, ..
 def assemble(scene: Scene, readings: list[UnitReading], settings: dict[str, float]) -> tuple[Statement, ...]:
     """Joins neighbouring units of one speaker into statements with evidence, surface and kind."""
     states = best_path(readings, settings, [unit.paragraph for unit in scene.units])
-    if settings["whole_quotes"]:
-        _complete_quotes(scene, states)
     found: list[Statement] = []
     number = 0
     while number < len(states):
@@ -126,23 +128,6 @@ def assemble(scene: Scene, readings: list[UnitReading], settings: dict[str, floa
             found.append(_statement(scene, speaker, number, last, settings))
         number = last + 1
     return tuple(found)
-
-
-def _complete_quotes(scene: Scene, states: list[str | None]) -> None:
-    """Whoever says one sentence of a quotation says the ones around it: gives them the same speaker, in place."""
-    chains: list[set[int]] = [
-        {
-            q.chain
-            for q in scene.quotes
-            if min(q.end, unit.end) - max(q.start, unit.start) > 0.5 * (unit.end - unit.start)
-        }
-        for unit in scene.units
-    ]
-    for order in (range(1, len(states)), range(len(states) - 2, -1, -1)):
-        for number in order:
-            neighbour = number - order.step
-            if states[number] is None and states[neighbour] is not None and chains[number] & chains[neighbour]:
-                states[number] = states[neighbour]
 
 
 def _statement(scene: Scene, key: str, first: int, last: int, settings: dict[str, float]) -> Statement:

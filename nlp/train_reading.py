@@ -6,12 +6,12 @@ fifth are never read here; `tests/nlp/measure_reading.py` scores on them.
 
 import argparse
 import itertools
-import json
 import random
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 from spacy.tokens import Doc
 
-from db.models import AUTHOR, Statement
-from nlp.actors import AliasIndex, find_actors
+from db.models import AUTHOR
+from nlp.actors import ActorFinder
 from nlp.debate import load_debate
 from nlp.lexicon import lexicon
 from nlp.name_runs import NameRun, name_rows, name_runs
 from nlp.names import complete_names
 from nlp.reader import Reader
 from nlp.scene import Features, Scene
+from nlp.scoring import SHIPPED_LABELS, held_out, load_passages, match, right_speaker, same_name
 from nlp.speakers import speaker_features
 from nlp.statements import UnitReading, assemble, rank_speakers, scene_of
 from nlp.tagging import unit_features, word_features
@@ -35,12 +36,11 @@ from nlp.weights import FOLDER, Linear, ReaderWeights, save_weights
 FOLDS = 4
 MIN_COUNT = 6
 """A word or feature that fewer units have is left out: it would be learnt by heart."""
-START = {"threshold": 0.5, "speaker": 1.0, "edge": 0.3, "change": 1.0, "direct": 0.3, "whole_quotes": 0.0}
+START = {"threshold": 0.5, "speaker": 1.0, "edge": 0.3, "change": 1.0, "direct": 0.3}
 GRID = {
     "threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55),
     "speaker": (0.3, 0.6, 1.0, 1.5),
     "edge": (0.0, 0.2, 0.4, 0.7),
-    "whole_quotes": (0.0, 1.0),
     "change": (0.0, 0.3, 0.8, 1.5, 2.5),
 }
 
@@ -55,39 +55,6 @@ class Labelled:
     scene: Scene
     gold: list[int | None]
     fold: int
-
-
-def held_out(passage_id: str) -> bool:
-    """Whether a passage is in the fifth that nothing is trained or tuned on."""
-    return int(sha256(passage_id.encode()).hexdigest(), 16) % 5 == 0
-
-
-def load_labels(folder: Path) -> list[dict[str, Any]]:
-    """All labelled passages of a folder, in the order of files and lines."""
-    return [
-        json.loads(line)
-        for path in sorted(folder.glob("*.jsonl"))
-        for line in path.open(encoding="utf-8")
-        if line.strip()
-    ]
-
-
-def same_name(one: str, other: str) -> bool:
-    """Whether two names are loosely the same: equal, a surname of a full name, or the words of one among the other's."""
-    first, second = _plain(one), _plain(other)
-    if not first or not second:
-        return False
-    if first == second or set(first) <= set(second) or set(second) <= set(first):
-        return True
-    return first[-1] == second[-1] and first[0][0] == second[0][0]
-
-
-def _plain(name: str) -> list[str]:
-    words = (
-        name.casefold().replace("’", "'").replace("'s ", " ").removesuffix("'s").strip("@ ").replace(".", "").split()
-    )
-    titles = lexicon()["names"]["titles"] | {"the"}
-    return [word for word in words if word not in titles] or words
 
 
 def align(record: dict[str, Any], scene: Scene) -> list[int | None]:
@@ -238,38 +205,6 @@ def read_by(passage: Labelled, weights: ReaderWeights, rows: Sequence[Features])
     return found
 
 
-def overlap(start: int, end: int, statement: dict[str, Any]) -> float:
-    """Intersection over union of two stretches of text."""
-    inside = min(end, statement["end"]) - max(start, statement["start"])
-    return float(max(0, inside) / (max(end, statement["end"]) - min(start, statement["start"])))
-
-
-def match(found: Sequence[Statement], labelled: Sequence[dict[str, Any]], least: float = 0.5) -> list[tuple[int, int]]:
-    """Pairs (found, labelled) that overlap by `least` or more, each used once; pairs with the right speaker go first."""
-    pairs = []
-    for one, statement in enumerate(found):
-        for other, gold in enumerate(labelled):
-            share = overlap(statement.start, statement.end, gold)
-            if share >= least:
-                pairs.append((right_speaker(statement, gold), share, one, other))
-    used: set[int] = set()
-    taken: set[int] = set()
-    chosen = []
-    for _, _, one, other in sorted(pairs, key=lambda pair: (-pair[0], -pair[1], pair[2], pair[3])):
-        if one not in used and other not in taken:
-            used.add(one)
-            taken.add(other)
-            chosen.append((one, other))
-    return chosen
-
-
-def right_speaker(statement: Statement, gold: dict[str, Any]) -> bool:
-    """Whether a statement's speaker is the labelled one."""
-    if gold["speaker"] == AUTHOR or statement.speaker.text == AUTHOR:
-        return bool(gold["speaker"] == statement.speaker.text)
-    return same_name(statement.speaker.name, gold["speaker"])
-
-
 def score(
     passages: Sequence[Labelled], readings: Sequence[list[UnitReading]], settings: dict[str, float]
 ) -> tuple[float, float]:
@@ -333,11 +268,11 @@ def load_plain(path: Path = FOLDER / "plain.txt") -> list[dict[str, Any]]:
         signed = part.startswith("AUTHOR: ")
         text, statements, position = "", [], 0
         source = part.removeprefix("AUTHOR: ").strip()
-        for match in re.finditer(r"\[\[([^|\]]+)\|(.*?)\]\]", source, re.DOTALL):
-            text += source[position : match.start()]
-            statements.append({"start": len(text), "end": len(text) + len(match.group(2)), "speaker": match.group(1)})
-            text += match.group(2)
-            position = match.end()
+        for mark in re.finditer(r"\[\[([^|\]]+)\|(.*?)\]\]", source, re.DOTALL):
+            text += source[position : mark.start()]
+            statements.append({"start": len(text), "end": len(text) + len(mark.group(2)), "speaker": mark.group(1)})
+            text += mark.group(2)
+            position = mark.end()
         text += source[position:]
         entities = [
             {"surface": name, "canonical": name, "type": _kind_of(str(name))}
@@ -388,11 +323,16 @@ def compose(records: Sequence[dict[str, Any]], seed: int = 0) -> list[dict[str, 
     return composed
 
 
-def train_kinds(docs: Sequence[Doc], records: Sequence[dict[str, Any]], index: AliasIndex) -> list[dict[str, Linear]]:
+def day_of(record: dict[str, Any]) -> date | None:
+    """The date of a passage, None where it has none."""
+    return date.fromisoformat(record["date"]) if record.get("date") else None
+
+
+def train_kinds(docs: Sequence[Doc], records: Sequence[dict[str, Any]], finder: ActorFinder) -> list[dict[str, Linear]]:
     """Models for the kinds of names: one set for each fold, trained on the others, and last the one trained on all."""
     data = []
     for doc, record in zip(docs, records, strict=True):
-        runs = name_runs(doc, [(m.start, m.end) for m in find_actors(doc.text, index)])
+        runs = name_runs(doc, [(m.start, m.end) for m in finder.known(doc.text, day_of(record))])
         data.append((fold_of(record["id"]), name_rows(doc, runs), name_targets(record, runs)))
     models = []
     for left_out in (*range(FOLDS), None):
@@ -403,13 +343,13 @@ def train_kinds(docs: Sequence[Doc], records: Sequence[dict[str, Any]], index: A
 
 
 def prepare(
-    docs: Sequence[Doc], records: Sequence[dict[str, Any]], index: AliasIndex, kinds: Sequence[Mapping[str, Linear]]
+    docs: Sequence[Doc], records: Sequence[dict[str, Any]], finder: ActorFinder, kinds: Sequence[Mapping[str, Linear]]
 ) -> list[Labelled]:
     """Passages with their scenes, aligned with their labels; names are those found without the passage's own fold."""
     passages = []
     for doc, record in zip(docs, records, strict=True):
         fold = record.get("fold", fold_of(record["id"]))
-        doc._.mentions = complete_names(doc, find_actors(doc.text, index), kinds[fold])
+        doc._.mentions = complete_names(doc, finder.known(doc.text, day_of(record)), kinds[fold])
         doc._.author, doc._.kind = record["author"], "article"
         scene = scene_of(doc)
         passages.append(Labelled(record["id"], record["register"], record, scene, align(record, scene), fold))
@@ -419,16 +359,16 @@ def prepare(
 def main() -> None:
     """Trains, tunes and writes the weights, and prints the scores of cross-validation."""
     parser = argparse.ArgumentParser(description="Train the reader's weights on labelled passages.")
-    parser.add_argument("--labels", type=Path, required=True, help="folder of labelled passages (*.jsonl)")
-    records = [record for record in load_labels(parser.parse_args().labels) if not held_out(record["id"])]
+    parser.add_argument("--labels", type=Path, default=SHIPPED_LABELS, help="folder of labelled passages (*.jsonl)")
+    records = [record for record in load_passages(parser.parse_args().labels) if not held_out(record["id"])]
     records += load_plain()
     composed = [*compose(records), *compose([r for r in records if r["register"] == "news"], seed=1)]
     debate = load_debate()
     reader = Reader(debate)
     docs = reader.parse([record["text"] for record in [*records, *composed]])
-    index = AliasIndex(debate)
-    kinds = train_kinds(docs[: len(records)], records, index)
-    passages = prepare(docs, [*records, *composed], index, kinds)
+    finder = ActorFinder(debate)
+    kinds = train_kinds(docs[: len(records)], records, finder)
+    passages = prepare(docs, [*records, *composed], finder, kinds)
     weights, (found, spoken) = train(passages, kinds[-1])
     digest = save_weights(weights)
     print(

@@ -18,9 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from db.models import AUTHOR, Statement
 from nlp.debate import load_debate
 from nlp.reader import Reader, Reading, ReadInput
-from nlp.train_reading import compose, held_out, load_labels, match, right_speaker
-
-LABELS = Path(__file__).resolve().parents[3] / "shared" / "data" / "labels"
+from nlp.scoring import SHIPPED_LABELS, held_out, load_passages, match, right_speaker
+from nlp.train_reading import compose
 
 
 class Tally:
@@ -109,7 +108,8 @@ def measure(reader: Reader, records: list[dict[str, Any]], show: int = 0) -> Non
         print(tally.row(name))
     print(f"kind right (of matched): {kinds / max(1, pairs_in_all):.3f}")
     print(f"passages without a statement in which none was found: {quiet} of {silent} ({quiet / max(1, silent):.3f})")
-    print(f"known actors linked: {linked}, missed {missed}, wrong {wrong}; F1 {2 * linked / max(1, 2 * linked + missed + wrong):.3f}")
+    linked_f1 = 2 * linked / max(1, 2 * linked + missed + wrong)
+    print(f"known actors linked: {linked}, missed {missed}, wrong {wrong}; F1 {linked_f1:.3f}")
     words = sum(len(r["text"].split()) for r in records)
     print(f"{seconds / words * 700_000:.0f} ms of processor time for 700 words (over {len(records)} short texts)")
 
@@ -131,7 +131,9 @@ def _links(record: dict[str, Any], reading: Reading, by_name: dict[str, str]) ->
         hit = any(m.actor_id == actor for m in overlapping)
         linked += hit
         missed += not hit
-    surfaces = {e["surface"].casefold() for e in record["entities"]} | {e["canonical"].casefold() for e in record["entities"]}
+    surfaces = {e["surface"].casefold() for e in record["entities"]} | {
+        e["canonical"].casefold() for e in record["entities"]
+    }
     wrong = sum(
         1
         for m in reading.mentions
@@ -154,11 +156,13 @@ def _print_case(record: dict[str, Any], found: tuple[Statement, ...]) -> None:
 def main() -> None:
     """Prints the table for the part asked for, and for composed long news texts of the same part."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--labels", type=Path, default=LABELS)
+    parser.add_argument("--labels", type=Path, default=SHIPPED_LABELS)
     parser.add_argument("--part", choices=("held-out", "dev"), default="held-out")
-    parser.add_argument("--show", type=int, default=0, help="print so many passages that were read otherwise than labelled")
+    parser.add_argument(
+        "--show", type=int, default=0, help="print so many passages that were read otherwise than labelled"
+    )
     options = parser.parse_args()
-    records = [r for r in load_labels(options.labels) if held_out(r["id"]) == (options.part == "held-out")]
+    records = [r for r in load_passages(options.labels) if held_out(r["id"]) == (options.part == "held-out")]
     reader = Reader(load_debate())
     print(f"# {len(records)} passages, {options.part}; {reader.version}")
     measure(reader, records, options.show)

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from nlp.actors import AliasIndex, find_actors
@@ -108,7 +110,29 @@ def test_titles_are_not_part_of_the_name(reader):
 
 
 def test_every_mention_lies_within_the_text_and_in_order(reader):
-    text = "\n\n".join(["Meta's chief AI scientist, Yann LeCun, praised Llama 2.", "“Open it,” said Ana Ruiz of Hugging Face."])
+    text = "\n\n".join(
+        ["Meta's chief AI scientist, Yann LeCun, praised Llama 2.", "“Open it,” said Ana Ruiz of Hugging Face."]
+    )
     mentions = reader.read_one(ReadInput(1, text)).mentions
     assert mentions == tuple(sorted(mentions, key=lambda m: (m.start, -m.end)))
     assert all(text[m.start : m.end].strip() == text[m.start : m.end] != "" for m in mentions)
+
+
+@pytest.mark.parametrize(
+    ("text", "year", "actor"),
+    [
+        ("The Baidu founder said that open models are pointless.", 2024, "robin-li"),
+        ("OpenAI's chief executive conceded the point.", 2025, "sam-altman"),
+        ("Stability AI's chief executive wants models to be open.", 2023, "emad-mostaque"),
+        ("The former Stability AI chief wants models to be open.", 2025, "emad-mostaque"),
+    ],
+)
+def test_an_office_means_who_held_it_on_the_day(reader, text, year, actor):
+    reading = reader.read_one(ReadInput(1, text, published_at=datetime(year, 6, 1, tzinfo=UTC)))
+    assert actor in {m.actor_id for m in reading.mentions if m.type == "person"}
+
+
+def test_an_office_that_somebody_else_holds_by_then_is_not_his(reader):
+    text = "Stability AI's chief executive wants models to be open."
+    reading = reader.read_one(ReadInput(1, text, published_at=datetime(2025, 6, 1, tzinfo=UTC)))
+    assert "emad-mostaque" not in {m.actor_id for m in reading.mentions}

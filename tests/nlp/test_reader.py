@@ -63,7 +63,9 @@ def test_a_text_beyond_the_limit_is_cut_at_a_paragraph_with_a_note(reader, monke
     assert MAX_CHARACTERS == 1_000_000
 
 
-@pytest.mark.parametrize("text", ["", "\x00\ufeff", "😀 " * 50, "\n" * 500, "“" * 200, "A" * 5000, "ﷺ \u202e abc", '"' * 99])
+@pytest.mark.parametrize(
+    "text", ["", "\x00\ufeff", "😀 " * 50, "\n" * 500, "“" * 200, "A" * 5000, "ﷺ \u202e abc", '"' * 99]
+)
 def test_odd_texts_are_read_without_an_error(reader, text):
     (reading,) = reader.read([ReadInput(1, text)])
     assert isinstance(reading, Reading)
@@ -89,7 +91,7 @@ def test_models_are_named_with_their_version_or_sha256(reader):
 
 
 def test_an_unknown_spacy_model_is_reported_in_one_line():
-    with pytest.raises(ModelError, match="no_such_model.*install it") as error:
+    with pytest.raises(ModelError, match=r"no_such_model.*install it") as error:
         Reader(load_debate(), model="no_such_model")
     assert "\n" not in str(error.value)
 

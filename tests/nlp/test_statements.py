@@ -27,17 +27,59 @@ def who(statements):
 @pytest.mark.parametrize(
     ("text", "speaker", "kind"),
     [
-        ("\"Once the weights are out, nobody can recall them,\" said Sofia Lindgren, a security researcher.", "Sofia Lindgren", "direct"),
-        ("“Open models let everyone check what the machine does,” Diego Marquez told reporters on Monday.", "Diego Marquez", "direct"),
-        ("'You cannot call back a model that a thousand strangers have copied,' said Piers Hallam, a former adviser.", "Piers Hallam", "direct"),
-        ("Elaine Porter argues that powerful AI models should never be released to the public.", "Elaine Porter", "indirect"),
-        ("According to Farid Aziz, open models are the only way for small countries to stay independent.", "Farid Aziz", "indirect"),
-        ("In Hannah Mercer's view, the dangers of open weights have been exaggerated.", "Hannah Mercer", "indirect"),
-        ("Grace Novak, who has long opposed the release of model weights, warns that criminals will use them.", "Grace Novak", "indirect"),
-        ("Clara Weiss: Closed AI is a threat to democracy", "Clara Weiss", None),
-        ("Representative Marcus Bell voted against the bill to restrict open models, calling it a gift to monopolies.", "Marcus Bell", "indirect"),
+        (
+            '"Once the weights are out, nobody can recall them," said Sofia Lindgren, a security researcher.',
+            "Sofia Lindgren",
+            "direct",
+        ),
+        (
+            "“Open models let everyone check what the machine does,” Diego Marquez told reporters on Monday.",
+            "Diego Marquez",
+            "direct",
+        ),
+        (
+            (
+                "'You cannot call back a model that a thousand strangers have copied,' said Piers Hallam, a "
+                "former adviser."
+            ),
+            "Piers Hallam",
+            "direct",
+        ),
+        (
+            "Elaine Porter argues that powerful AI models should never be released to the public.",
+            "Elaine Porter",
+            "indirect",
+        ),
+        (
+            "According to Farid Aziz, open models are the only way for small countries to stay independent.",
+            "Farid Aziz",
+            "indirect",
+        ),
+        (
+            "In Hannah Mercer's view, the dangers of open weights have been exaggerated.",
+            "Hannah Mercer",
+            "indirect",
+        ),
+        (
+            ("Grace Novak, who has long opposed the release of model weights, warns that criminals will use them."),
+            "Grace Novak",
+            "indirect",
+        ),
+        (
+            "Clara Weiss: Closed AI is a threat to democracy",
+            "Clara Weiss",
+            None,
+        ),
+        (
+            (
+                "Representative Marcus Bell voted against the bill to restrict open models, calling it a gift to"
+                " monopolies."
+            ),
+            "Marcus Bell",
+            "indirect",
+        ),
     ],
-)  # fmt: skip
+)
 def test_reported_views_are_found_with_their_speaker(reader, text, speaker, kind):
     statements = read(reader, text)
     assert [s.speaker.name for s in statements] == [speaker]
@@ -131,7 +173,9 @@ def test_facts_unnamed_groups_and_other_subjects_are_no_statements(reader, text)
 
 
 def test_a_dateline_is_nobody(reader):
-    text = "LONDON (Harbour Wire) - Publishing such models is reckless and should be banned, Piers Hallam said on Monday."
+    text = (
+        "LONDON (Harbour Wire) - Publishing such models is reckless and should be banned, Piers Hallam said on Monday."
+    )
     assert [s.speaker.name for s in read(reader, text)] == ["Piers Hallam"]
 
 
