@@ -81,12 +81,16 @@ def train_stance(
 
     statements = read_labels(labels)
     known = [s for s in statements if not held_out(s.id)]
+    sides = tuple(side.id for side in debate.sides)
+    if rare := [side for side in sides if sum(s.side == side for s in known) < MIN_EXAMPLES]:
+        raise InputError(
+            f'{labels}: fewer than {MIN_EXAMPLES} statements to train on are "{rare[0]}"; label more of them'
+        )
     embedder = Embedder()
     dense = _cached_features(embedder, [s.input for s in known], cache)
     counts = [ngram_counts(s.input.text) for s in known]
     rarity = _rarity(counts)
     sparse = _matrix(counts, rarity)
-    sides = tuple(side.id for side in debate.sides)
     totals = Counter(stance for s in known for stance in s.stances)
     heads = tuple(
         (p.id, stance)
