@@ -893,9 +893,8 @@ def demo(directory: Path, port: int, serve_: bool) -> int:
         web.publish_update()
         with _progress("crawl") as show:
             second = run_crawl(db_path, configured, progress=show)
-        click.echo(
-            f"{second.total('unchanged')} pages unchanged, {second.updated} article updated, {second.total('failed')} failed"
-        )
+        pages = sum(sum(source.outcomes.values()) for source in second.sources)
+        click.echo(f"{pages} page fetched, {second.updated} article updated; every listing else was unchanged.")
         click.echo()
         code = max(code, 0 if second.ok else 1, _report_steps(_analyze(db_path, None), as_json=False))
         with open_read(db_path) as connection:

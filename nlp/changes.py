@@ -1,6 +1,6 @@
 """Changes of position: where the sequence of a speaker's dated statements turns. Pure: statements in, changes out.
 
-Method "segments-1". The statements of a speaker, on the side as a whole or on one proposition, are put in the order of their dates;
+Method "segments-2". The statements of a speaker, on the side as a whole or on one proposition, are put in the order of their dates;
 those of one day count once, with the position most of them take. The sequence is cut into the parts, each of at least MIN_DAYS
 days, that make it likeliest when each part has its own shares of positions and each cut costs PENALTY in log-likelihood (optimal
 partitioning: Jackson et al. 2005, doi:10.1109/LSP.2001.838216). A cut counts as a change when most of each part beside it
@@ -20,11 +20,13 @@ from itertools import groupby
 
 from db.models import AUTHOR, PositionChange, StoredStatement
 
-METHOD = "segments-1"
+METHOD = "segments-2"
 MIN_DAYS = 3
 MIN_SHARE = 0.6
 MAX_P = 0.1
 """Three days on each side and no exception reach exactly 0.1 (2 of 20 orders): less evidence than that is never a change."""
+MIN_SCORE = 0.5
+"""A statement whose side, or stance, is less likely than not does not count."""
 PENALTY = 2.0
 """In nats: a cut must make the sequence more than seven times likelier. The test against shuffled days is the stricter one."""
 _EXACT_ORDERS = 2_000
@@ -45,20 +47,28 @@ def find_changes(
 ) -> list[PositionChange]:
     """All changes of position in these statements, by speaker, the side as a whole first, then by proposition.
 
-    Statements without a date, without a side, on the `neutral` side, or by an author who is not named do not count.
+    Statements without a date, without a side, on the `neutral` side, by an author who is not named, or less sure than MIN_SCORE
+    do not count.
     """
     found: list[PositionChange] = []
     spoken = [s for s in statements if s.published_at is not None and s.side and s.speaker.name != AUTHOR]
     key = _speaker
     for _, own in groupby(sorted(spoken, key=lambda s: (key(s), s.published_at, s.id)), key=key):
         theirs = list(own)
-        sides = [(s, s.side) for s in theirs if s.side and s.side != neutral]
+        sides = [(s, s.side) for s in theirs if s.side and s.side != neutral and _sure(s.score)]
         found += _changes(sides, None, seed)
         propositions = sorted({position.proposition_id for s in theirs for position in s.positions})
         for proposition in propositions:
-            stances = [(s, p.stance) for s in theirs for p in s.positions if p.proposition_id == proposition]
+            stances = [
+                (s, p.stance) for s in theirs for p in s.positions if p.proposition_id == proposition and _sure(p.score)
+            ]
             found += _changes(stances, proposition, seed)
     return found
+
+
+def _sure(score: float | None) -> bool:
+    """Hand-coded statements have no score: somebody was sure."""
+    return score is None or score >= MIN_SCORE
 
 
 def _speaker(statement: StoredStatement) -> str:

@@ -226,7 +226,7 @@ def _topics(job: _Job) -> StepReport:
         with _run(job.store, "topics", version, parameters, models, tally) as run_id:
             yield run_id
 
-    notes = run_topics(job.store, english, run, tally, seed=job.seed, refit=job.refit, progress=job.progress)
+    notes = run_topics(job.store, english, run, tally, refit=job.refit, progress=job.progress)
     return StepReport("topics", tally.done, tally.failed, tally.skipped, time.monotonic() - started, tuple(notes))
 
 

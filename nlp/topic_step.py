@@ -36,7 +36,6 @@ def run_topics(
     run: RunFactory,
     tally: Tally,
     *,
-    seed: int,
     refit: bool,
     progress: Callable[[int, int, str], None],
 ) -> list[str]:
@@ -59,7 +58,7 @@ def run_topics(
     fit = enough and (refit or stale or not standing or len(new) > max(REFIT_SHARE * in_fit, method.MINIMUM - 1))
     if not fit and not new:
         return []
-    parameters: dict[str, object] = {"seed": seed, "fit": fit, "refit_share": REFIT_SHARE, "floor": method.FLOOR}
+    parameters: dict[str, object] = {"fit": fit, "refit_share": REFIT_SHARE, "floor": method.FLOOR}
     with run(version, parameters, embedder.models) as run_id:
         _embed(store, embedder, run_id, wanting, tally, progress)
         vectors = store.embeddings(embedder.key)
@@ -67,7 +66,7 @@ def run_topics(
         matrix = _matrix(vectors, ready, embedder.dimensions)
         progress(0, len(ready), "fitting topics" if fit else "assigning topics")
         outliers = (
-            _fit(store, run_id, ready, matrix, standing, fitted, seed)
+            _fit(store, run_id, ready, matrix, standing, fitted)
             if fit
             else _assign(store, run_id, ready, matrix, standing)
         )
@@ -84,11 +83,17 @@ def _fit(
     matrix: Vectors,
     standing: Sequence[Topic],
     before: dict[int, tuple[int, int | None]],
-    seed: int,
 ) -> int:
-    """Fits anew, keeps the identity of topics that continue; returns how many documents fit none."""
+    """Fits anew, keeps the identity of topics that continue; returns how many documents fit none.
+
+    Comments have no say in what the topics are, they only get one: a thread would be a topic of its own for its tone alone.
+    """
     names = store.names_by_document()
-    found = method.fit_topics([Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in documents], matrix, seed=seed)
+    spoken = [row for row, d in enumerate(documents) if d.kind != "comment"]
+    if len(spoken) < method.MINIMUM:
+        spoken = list(range(len(documents)))
+    fitted = [documents[row] for row in spoken]
+    found = method.fit_topics([Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in fitted], matrix[spoken])
     old = [
         method.Standing(
             topic.id,
@@ -97,7 +102,7 @@ def _fit(
         )
         for topic in standing
     ]
-    ids, events = method.match_topics(old, found, [d.id for d in documents], store.next_topic_id())
+    ids, events = method.match_topics(old, found, [d.id for d in fitted], store.next_topic_id())
     topics = [
         Topic(
             topic_id,
@@ -105,11 +110,15 @@ def _fit(
             topic.keywords,
             len(topic.members),
             np.asarray(topic.centroid, np.float32).tobytes(),
-            documents[topic.members[0]].id,
+            fitted[topic.members[0]].id,
         )
         for topic_id, topic in zip(ids, found.topics, strict=True)
     ]
-    assignments = _assignments(documents, found.assigned, found.scores, ids)
+    assignments = _assignments(fitted, found.assigned, found.scores, ids)
+    others = sorted(set(range(len(documents))) - set(spoken))
+    if others and topics:
+        groups, scores = method.assign(matrix[others], np.stack([topic.centroid for topic in found.topics]))
+        assignments += _assignments([documents[row] for row in others], groups, scores, ids)
     store.save_topics(run_id, topics, assignments, events)
     return sum(a.topic_id is None for a in assignments)
 
