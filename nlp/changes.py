@@ -23,8 +23,9 @@ from db.models import AUTHOR, PositionChange, StoredStatement
 METHOD = "segments-2"
 MIN_DAYS = 3
 MIN_SHARE = 0.6
-MAX_P = 0.1
-"""Three days on each side and no exception reach exactly 0.1 (2 of 20 orders): less evidence than that is never a change."""
+MAX_P = 0.05
+"""Four days on each side and no exception reach 0.03 (2 of 70 orders), four and three 0.06: with less evidence than that, a change
+would too often be the judge's error."""
 MIN_SCORE = 0.5
 """A statement whose side, or stance, is less likely than not does not count."""
 PENALTY = 2.0
