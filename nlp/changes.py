@@ -1,6 +1,6 @@
 """Changes of position: where the sequence of a speaker's dated statements turns. Pure: statements in, changes out.
 
-Method "segments-2". The statements of a speaker, on the side as a whole or on one proposition, are put in the order of their dates;
+Method "segments-1". The statements of a speaker, on the side as a whole or on one proposition, are put in the order of their dates;
 those of one day count once, with the position most of them take. The sequence is cut into the parts, each of at least MIN_DAYS
 days, that make it likeliest when each part has its own shares of positions and each cut costs PENALTY in log-likelihood (optimal
 partitioning: Jackson et al. 2005, doi:10.1109/LSP.2001.838216). A cut counts as a change when most of each part beside it
@@ -20,7 +20,7 @@ from itertools import groupby
 
 from db.models import AUTHOR, PositionChange, StoredStatement
 
-METHOD = "segments-2"
+METHOD = "segments-1"
 MIN_DAYS = 3
 MIN_SHARE = 0.6
 MAX_P = 0.05
