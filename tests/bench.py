@@ -1,4 +1,4 @@
-"""Times each step on the built-in sample: python -m tests.bench (`make bench`). A person reads what it prints; nothing is held to it."""
+"""Times each step on the built-in sample: python -m tests.bench (`make bench`). A person reads what it prints."""
 
 from __future__ import annotations
 

@@ -26,9 +26,10 @@ TEXT = (
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Weights for all | The Sample</title>
 <link rel="canonical" href="https://sample.example/2024/weights">
 <script type="application/ld+json">{"@type":"NewsArticle","headline":"Weights for all","datePublished":"2024-03-14T09:30:00-05:00",
-"author":[{"@type":"Person","name":"Noor Castellan"}]}</script></head><body><nav><a href="/">Home</a></nav><article><h1>Weights for all</h1>
-<p>The institute published the weights of its open-source AI model on Thursday, and said that researchers everywhere may use them.</p>
-<p>Its director argued that open-weight models are easier to inspect than those behind an interface, and that this makes AI safer.</p>
+"author":[{"@type":"Person","name":"Noor Castellan"}]}</script></head>
+<body><nav><a href="/">Home</a></nav><article><h1>Weights for all</h1>
+<p>The institute published the weights of its open-source AI model on Thursday, and said that anyone may use them.</p>
+<p>Its director argued that open-weight models are easier to inspect than closed ones, and that this makes AI safer.</p>
 </article><footer>Cookies</footer></body></html>"""
 
 
@@ -286,7 +287,7 @@ def test_serve_answers_on_the_next_free_port_and_ends_on_a_signal(demo_folder: P
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = server.stdout.readline().split()[1]
-        with urllib.request.urlopen(url) as answer:  # noqa: S310
+        with urllib.request.urlopen(url) as answer:
             assert answer.status == 200
         server.send_signal(signal.SIGTERM)
         assert server.wait(timeout=30) == 0
