@@ -42,7 +42,7 @@ def complete_names(doc: Doc, known: Iterable[Mention], kinds: Mapping[str, Linea
         if other is not None:
             mentions.append(Mention(run.start, run.end, other.type, other.name, other.actor_id))
             continue
-        kind = "law" if " " in run.text and _LAW.search(run.text) else decide_kind(row, kinds)
+        kind = _sure_kind(run.text) or decide_kind(row, kinds)
         if kind is None:
             continue
         mention = Mention(run.start, run.end, _finer(run.text, kind), _full_name(run.text, kind), None)
@@ -76,6 +76,13 @@ def _turns(text: str, mentions: list[Mention]) -> list[Mention]:
             full = _full_name(name, "person")
             found.append(Mention(left, right, "person", same.name if same else full, same.actor_id if same else None))
     return found
+
+
+def _sure_kind(name: str) -> str | None:
+    """What the words of a name leave no doubt about: "Grant & Moyle", "Model Weights Control Act"."""
+    if " & " in name:
+        return "organisation"
+    return "law" if " " in name and _LAW.search(name) else None
 
 
 def decide_kind(row: Features, kinds: Mapping[str, Linear]) -> str | None:

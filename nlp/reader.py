@@ -123,7 +123,9 @@ class Reader:
         try:
             return self.read_one(item)
         except Exception as error:
-            return ReadFailure(item.id, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            # spaCy hides what went wrong in a component behind an error of its own.
+            cause = error.__cause__ or error
+            return ReadFailure(item.id, f"{type(cause).__name__}: {' '.join(str(cause).split())[:300]}")
 
     def _prepared(self, item: ReadInput) -> tuple["Doc", str | None]:
         text, note = item.text, None

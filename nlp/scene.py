@@ -109,7 +109,7 @@ def _genders(scene: Scene) -> None:
                 party.gender = "he"
             elif word in names["feminine"]:
                 party.gender = "she"
-    first = sorted((min(party.spans)[0], party) for party in people if party.spans) if people else []
+    first = sorted(((min(p.spans)[0], p) for p in people if p.spans), key=lambda pair: (pair[0], pair[1].key))
     for order, (start, party) in enumerate(first):
         following = first[order + 1][0] if order + 1 < len(first) else len(scene.text)
         if party.gender or (order and not first[order - 1][1].gender):

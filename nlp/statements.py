@@ -124,7 +124,8 @@ def assemble(scene: Scene, readings: list[UnitReading], settings: dict[str, floa
             and scene.units[last + 1].label == scene.units[number].label
         ):
             last += 1
-        if speaker is not None:
+        # A stretch of lukewarm units is no view: one of them must be.
+        if speaker is not None and max(r.view for r in readings[number : last + 1]) >= settings["peak"]:
             found.append(_statement(scene, speaker, number, last, settings))
         number = last + 1
     return tuple(found)

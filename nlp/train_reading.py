@@ -1,4 +1,4 @@
-"""Trains the reader's weights on labelled passages: `python -m nlp.train_reading --labels DIR`. Seeded; needs scikit-learn.
+"""Trains the reader's weights on labelled passages: `OMP_NUM_THREADS=1 python -m nlp.train_reading`. Seeded; needs scikit-learn.
 
 Reads JSONL files as shared/data/labels has them and writes nlp/models/reader-linear. Passages whose id hashes to the held-out
 fifth are never read here; `tests/nlp/measure_reading.py` scores on them.
@@ -36,7 +36,9 @@ from nlp.weights import FOLDER, Linear, ReaderWeights, save_weights
 FOLDS = 4
 MIN_COUNT = 6
 """A word or feature that fewer units have is left out: it would be learnt by heart."""
-START = {"threshold": 0.5, "speaker": 1.0, "edge": 0.3, "change": 1.0, "direct": 0.3}
+# Measured by cross-validation on 3,150 statements: a tenth in quotation marks makes a statement direct (kind right 0.97, at 0.3
+# it is 0.91); a peak of 0.6 leaves 62 % of the passages without a statement alone instead of 57 %, for 0.001 of F1.
+START = {"threshold": 0.5, "speaker": 1.0, "edge": 0.3, "change": 1.0, "direct": 0.1, "peak": 0.6}
 GRID = {
     "threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55),
     "speaker": (0.3, 0.6, 1.0, 1.5),
