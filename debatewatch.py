@@ -515,12 +515,13 @@ def inspect(
     """
     from nlp.inspection import Inspector
 
+    debate = _debate(debate_path)
     raw = sys.stdin.buffer.read() if str(file) == "-" else _read(file)
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{file}: not UTF-8 text (byte {error.start}); convert it, or use extract for HTML") from error
-    inspector = Inspector(_debate(debate_path))
+    inspector = Inspector(debate)
     if as_jsonl:
         failed = 0
         for line in inspector.inspect_lines(text.splitlines(), default_author=author, default_date=published_at):
