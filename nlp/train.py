@@ -22,6 +22,7 @@ from db.models import InputError
 from nlp.debate import Debate, load_debate
 from nlp.embeddings import Embedder
 from nlp.ngrams import COLUMNS, ngram_counts, weigh
+from nlp.scoring import held_out, load_passages
 from nlp.stance import FOLDER, NEUTRAL, StanceInput, StanceModel, combine, features, load_weights
 
 FOLDS: Final = 4
@@ -42,24 +43,9 @@ class Labelled:
     stances: frozenset[tuple[str, str]]
 
 
-def held_out(passage_id: str) -> bool:
-    """Whether a passage is in the fifth that nothing is trained or tuned on."""
-    return int(hashlib.sha256(passage_id.encode()).hexdigest(), 16) % 5 == 0
-
-
 def read_labels(folder: Path) -> list[Labelled]:
     """Every labelled statement of the folder's JSONL files, in the order of files and lines; InputError names a bad line."""
-    found: list[Labelled] = []
-    for path in sorted(folder.glob("*.jsonl")):
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            try:
-                record = json.loads(line)
-                found.extend(_statements(record))
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{path}: line {number}: not a labelled passage ({error!r}); see GUIDE.md") from error
-    if not found:
-        raise InputError(f"{folder}: no labelled statements in *.jsonl there; name the folder with --labels")
-    return found
+    return [statement for passage in load_passages(folder) for statement in _statements(passage)]
 
 
 def _statements(record: dict[str, Any]) -> Iterable[Labelled]:

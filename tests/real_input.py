@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 import markdown
 
+from crawler.sample_web.server import shipped_relevance
 from db.models import from_iso
 from db.queries import open_read, rows
 
@@ -145,14 +146,12 @@ def _feed(pages: list[Page], title: str, base: str) -> bytes:
 
 def sources_toml(sites: Mapping[str, str], *, everything: bool) -> str:
     """Ordinary entries, one a site; the relevance table is the shipped one."""
-    shipped = (Path(__file__).parents[1] / "crawler" / "sources.toml").read_text(encoding="utf-8")
-    table = shipped[shipped.index("[relevance]") : shipped.index("[[source]]")]
     entries = "".join(
         f'\n[[source]]\nid = "{name}"\nname = "{name}"\nkind = "feed"\nurl = "{base}/feed.xml"\nlanguage = "en"\n'
         f"allow_private = true\ndelay = 0.0\n" + ("relevance = false\n" if everything else "")
         for name, base in sites.items()
     )
-    return f'[crawl]\ncontact = "https://example.org/contact"\n\n{table}\n{entries}'
+    return f'[crawl]\ncontact = "https://example.org/contact"\n\n{shipped_relevance()}\n{entries}'
 
 
 def timed(label: str, *arguments: str) -> str:

@@ -83,7 +83,7 @@ class SampleWeb:
 
     def sources_toml(self) -> str:
         """The sources file that collects all outlets, with the addresses they are served at now."""
-        text = _shipped_relevance() + (HERE / "sources.toml").read_text(encoding="utf-8")
+        text = shipped_relevance() + (HERE / "sources.toml").read_text(encoding="utf-8")
         for name in self._outlets:
             text = text.replace("{" + name + "}", self.base_url(name))
         return text
@@ -124,7 +124,7 @@ class SampleWeb:
             server.site = Site(outlet, self._articles[name], self.base_url(name), agencies=agencies, changed=changed)
 
 
-def _shipped_relevance() -> str:
+def shipped_relevance() -> str:
     """The [relevance] table of crawler/sources.toml as text, so that the sample is judged by the shipped terms."""
     text = (HERE.parent / "sources.toml").read_text(encoding="utf-8")
     found = re.search(r"^\[relevance\]\n.*?(?=^\[\[?(?!\[?relevance)|\Z)", text, re.MULTILINE | re.DOTALL)

@@ -13,21 +13,20 @@ from datasette import hookimpl
 from datasette.utils.asgi import Response
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader
 
-from db.site import cells, pages, reads
+from db.feed import atom
+from db.site import cells, pages
 from db.site.errors import error_page
-from db.site.feed import atom
 from db.site.security import Application, with_security_headers
 
 
 async def changes_feed(request: Any, datasette: Any) -> Any:
     """Changes of position as Atom."""
-    changes = await pages.read(datasette, reads.feed_of_changes)
-    body = atom(
-        changes,
-        title=str((datasette.metadata() or {}).get("title") or "Debatewatch"),
-        absolute=lambda path: str(datasette.absolute_url(request, datasette.urls.path(path))),
-    )
-    return Response(body, content_type="application/atom+xml; charset=utf-8")
+
+    def absolute(path: str) -> str:
+        return str(datasette.absolute_url(request, datasette.urls.path(path)))
+
+    body = await pages.read(datasette, lambda connection: atom(connection, absolute=absolute))
+    return Response(body.decode(), content_type="application/atom+xml; charset=utf-8")
 
 
 @hookimpl  # type: ignore[untyped-decorator]

@@ -331,20 +331,6 @@ def _like(words: str) -> str:
     return words.strip().replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
 
 
-def feed_of_changes(connection: sqlite3.Connection) -> list[Row]:
-    """Changes of position for the feed, newest first: those of db.queries, with the first evidence after and when it was found."""
-    return rows(
-        connection,
-        """SELECT c.id, coalesce(x.name, c.speaker_name) AS speaker, c.actor_id, c.speaker_name, c.proposition_id,
-                  coalesce(q.label, 'side as a whole') AS about, c.before, c.after, c.not_before, c.changed_at,
-                  r.started_at AS found_at,
-                  (SELECT min(e.statement_id) FROM position_change_statements AS e
-                   WHERE e.change_id = c.id AND e.moment = 'after') AS statement_id
-           FROM position_changes AS c JOIN runs AS r ON r.id = c.run_id LEFT JOIN actors AS x ON x.id = c.actor_id
-           LEFT JOIN propositions AS q ON q.id = c.proposition_id ORDER BY c.changed_at DESC, c.id LIMIT 100""",
-    )
-
-
 def about(connection: sqlite3.Connection) -> dict[str, Any]:
     """How the rows were made: the newest run of each step, the propositions, and the sides."""
     return {

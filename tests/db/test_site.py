@@ -330,7 +330,7 @@ def test_the_feed_has_one_entry_for_each_change_with_an_id_that_lasts(site: Site
     atom = "{http://www.w3.org/2005/Atom}"
     feed = ET.fromstring(answer.text)
     (entry,) = feed.findall(f"{atom}entry")
-    assert entry.findtext(f"{atom}title") == "Tomas Brandvik: closed to open (side as a whole)"
+    assert entry.findtext(f"{atom}title") == "Tomas Brandvik: closed to open on side as a whole"
     assert entry.find(f"{atom}link").attrib["href"].endswith(f"/-/statement/{site.sample.after}")  # type: ignore[union-attr]
     assert ET.fromstring(site.get("/-/changes.atom").text).findtext(f"{atom}entry/{atom}id") == entry.findtext(
         f"{atom}id"

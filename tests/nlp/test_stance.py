@@ -11,8 +11,9 @@ import pytest
 from db.models import Judgement, ModelError, Position
 from nlp.debate import Debate, Proposition, Side, load_debate
 from nlp.ngrams import ngram_counts
+from nlp.scoring import held_out
 from nlp.stance import FOLDER, StanceInput, StanceModel, load_weights, side_of
-from nlp.train import held_out, read_labels
+from nlp.train import read_labels
 
 CLOSED = "Once the weights are out, terrorists can misuse them and nobody can ever recall the file."
 OPEN = "Models should be released with open weights that anybody can download, he said, so that researchers can build on them."

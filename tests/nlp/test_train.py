@@ -9,8 +9,9 @@ import pytest
 from db.models import InputError
 from nlp import train
 from nlp.debate import load_debate
+from nlp.scoring import held_out
 from nlp.stance import StanceModel, load_weights
-from nlp.train import held_out, main, read_labels
+from nlp.train import main, read_labels
 
 LABELS = Path(train.__file__).with_name("labels")
 
@@ -66,5 +67,5 @@ def test_a_bad_line_is_named(few_labels: Path, tmp_path: Path) -> None:
     (folder / "few.jsonl").write_text("".join(few_labels.joinpath("few.jsonl").read_text().splitlines(True)[:40]))
     with pytest.raises(InputError, match='fewer than 10 statements to train on are "mixed"'):
         main(["stance", "--labels", str(folder), "--output", str(tmp_path / "x")])
-    with pytest.raises(InputError, match="no labelled statements"):
+    with pytest.raises(InputError, match="no labelled passages"):
         read_labels(tmp_path)
