@@ -1,8 +1,9 @@
 """The recipe of nlp/models/subject-linear: `python -m nlp.train_subject --other DIR`. Seeded; scikit-learn, no torch.
 
-What is on the subject: the evidence of labelled statements. What is not: sentences of labelled passages without any, and texts
-about other things from public sets that may be trained on (news on politicians, posts on candidates, arguments on any question,
-facts on AI). The held-out fifth of the passages is only scored.
+What is on the subject: the evidence of labelled statements, and what says it plainly (the examples of debate.toml, the plain
+prose written for the reader), which counts PLAIN times because the labelled passages avoid plain words. What is not: sentences of
+labelled passages without any statement, and texts about other things from public sets that may be trained on (news on politicians,
+posts on candidates, arguments on any question, facts on AI). The held-out fifth of the passages is only scored.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy as np
 from nlp.debate import load_debate
 from nlp.embeddings import Embedder
 from nlp.scoring import Passage, held_out, load_passages
-from nlp.subject import FOLDER, THRESHOLD
+from nlp.subject import FOLDER, Subject, load_weights
+from nlp.train_reading import load_plain
 from nlp.units import split_units
 
 INVERSE_REGULARISATION: Final = 10.0
@@ -31,6 +33,7 @@ OTHER_SETS: Final = (
     ("stance/pstance-train-val.jsonl.gz", "tweet", 800),
 )
 FACTS: Final = ("ner/crossner-ai-train.txt", "ner/crossner-ai-dev.txt")
+PLAIN: Final = 2
 OTHER_WEIGHT: Final = 0.5
 """Texts on other things are many and easy; sentences beside the subject are few and hard."""
 
@@ -65,7 +68,13 @@ def train(other: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
     embedder, passages = Embedder(), load_passages()
     learnt = [p for p in passages if not held_out(p["id"])]
     scored = [p for p in passages if held_out(p["id"])]
-    texts = (evidence(learnt), beside(learnt), other_texts(other, seed))
+    plain, debate = load_plain(), load_debate()
+    examples = [text for p in debate.propositions for text in (p.text, *p.agree, *p.disagree)]
+    texts = (
+        evidence(learnt) + PLAIN * (examples + evidence(plain)),
+        beside(learnt) + beside(plain),
+        other_texts(other, seed),
+    )
     rows = np.vstack([embedder.encode(part) for part in texts])
     truth = np.repeat([1, 0, 0], [len(part) for part in texts])
     weight = np.repeat([1.0, 1.0, OTHER_WEIGHT], [len(part) for part in texts])
@@ -75,7 +84,7 @@ def train(other: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
     np.savez(path, weights=model.coef_[0].astype(np.float32), bias=np.float32(model.intercept_[0]))
     description = {
         "name": "subject-linear",
-        "debate": load_debate().id,
+        "debate": debate.id,
         "embedding": embedder.key,
         "seed": seed,
         "trained_on": {"statements": len(texts[0]), "sentences beside": len(texts[1]), "other texts": len(texts[2])},
@@ -83,8 +92,11 @@ def train(other: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
     }
     (folder / "model.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
 
+    load_weights.cache_clear()
+    subject = Subject(debate, embedder)
+
     def share(part: list[str]) -> float:
-        return round(float((model.predict_proba(embedder.encode(part))[:, 1] >= THRESHOLD).mean()), 3)
+        return round(sum(subject.on_subject(part)) / len(part), 3)
 
     return {
         "held-out statements kept": share(evidence(scored)),
