@@ -554,13 +554,19 @@ def _read(path: Path) -> bytes:
 @output_option
 @since_option
 @until_option
+@click.option("--tz", "zone", default="UTC", show_default=True, metavar="NAME", help="Time zone of the periods.")
 @click.option("--topic", metavar="ID", help="Only this topic.")
 @click.option("--actor", metavar="ID", help="Only this actor.")
 @click.option("--side", metavar="ID", help="Only this side.")
+@click.option("--proposition", metavar="ID", help="Only statements that take a position on this proposition.")
+@click.option("--outlet", metavar="NAME", help="Only articles of this outlet: a source's id or name.")
 @click.option("--source", metavar="ID", help="Only articles of this source.")
+@click.option("--country", metavar="CODE", help="Only articles of outlets of this country.")
 @click.option("--language", metavar="CODE", help="Only articles in this language.")
 @click.option("--kind", "article_kind", metavar="KIND", help="Only this kind: article, post, comment, paper.")
-def timeline(kind: str, db_path: Path, by: str, format_: str | None, output: Path | None, **filters: Any) -> int:
+def timeline(
+    kind: str, db_path: Path, by: str, zone: str, format_: str | None, output: Path | None, **filters: Any
+) -> int:
     """Topics, stances or actors over time, with the share of what was collected beside each count.
 
     \b
@@ -573,6 +579,7 @@ def timeline(kind: str, db_path: Path, by: str, format_: str | None, output: Pat
         _existing(db_path),
         kind,
         by=by,
+        zone=zone,
         format=_format(format_, output, TIMELINE_FORMATS),
         output=output,
         filters=filters,

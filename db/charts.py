@@ -1,19 +1,19 @@
 """Timelines as charts: Vega-Lite specifications through altair, drawn by vl-convert without a browser. No input, no database.
 
 Colours are told apart by colour-blind readers (Okabe and Ito 2008, https://jfly.uni-koeln.de/color/); a period without data is a
-grey band, never a zero. HTML is self-contained: Vega is inlined, nothing is loaded from elsewhere.
+grey band, never a zero; triangles mark where a source was added or fell silent, for the base of all figures changes there. HTML is
+self-contained: Vega is inlined, nothing is loaded from elsewhere; a click on the legend brings out a series.
 """
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any
 
+from db.chart_axis import Span, bands, frame, moment, spans_of, time_axis
 from db.models import DebatewatchError, utc_now
-from db.timelines import Timeline, next_start
+from db.timelines import Timeline
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#6A5ACD", "#8C6D31")
 OTHERS = "#9A9A9A"
@@ -21,35 +21,13 @@ MAX_SERIES = 8
 """Series with a colour of their own; the rest are summed as "other", because nobody tells more than eight colours apart."""
 
 HEIGHT = 320
+SHARE_HEIGHT = 130
+MARKS_HEIGHT = 18
 ROW_HEIGHT = 46
-LABEL_WIDTH = 74
-"""Pixels that a label under the axis needs."""
-
+MAX_EVENTS_NAMED = 12
+"""Sources that the notes name one by one; all of them are marked on the chart."""
 _TITLES = {"topics": "Topics", "stances": "Sides taken", "actors": "Who speaks"}
 _UNITS = {"day": "day", "week": "ISO week", "month": "month", "quarter": "quarter"}
-_STEPS = {
-    "day": (1, 2, 7, 14, 28, 91, 182),
-    "week": (1, 2, 4, 13, 26, 52),
-    "month": (1, 2, 3, 6, 12, 24),
-    "quarter": (1, 2, 4, 8),
-}
-"""Every how many periods a label may stand."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Span:
-    """One period on the x axis."""
-
-    period: str
-    start: date
-    end: date
-    """First day of the next period."""
-    empty: bool
-    """Nothing was collected."""
-
-    @property
-    def middle(self) -> str:
-        return _moment(self.start, (self.end - self.start) / 2)
 
 
 def chart(timeline: Timeline, *, title: str | None = None, source: str = "Debatewatch") -> Any:
@@ -60,7 +38,7 @@ def chart(timeline: Timeline, *, title: str | None = None, source: str = "Debate
     """
     import altair as alt
 
-    spans = _spans(timeline)
+    spans = spans_of(timeline)
     width = min(1080, max(600, 16 * len(spans)))
     if not timeline.rows:
         panels = _nothing(alt, width)
@@ -68,6 +46,11 @@ def chart(timeline: Timeline, *, title: str | None = None, source: str = "Debate
         panels = _actor_rows(alt, timeline, spans, width)
     else:
         panels = _bars(alt, timeline, spans, width)
+    if timeline.rows:
+        above = _event_marks(alt, timeline, spans, width)
+        below = _shares(alt, timeline, spans, width)
+        # Above the first panel, and without a title or an axis of its own: it belongs to the panel.
+        panels = alt.vconcat(*above, panels, *below, spacing=6) if above or below else panels
     span = f"{spans[0].period} to {spans[-1].period}" if spans else "nothing collected yet"
     heading = alt.TitleParams(
         text=textwrap.wrap(title or f"{_TITLES[timeline.kind]} by {_UNITS[timeline.by]}, {span}", width // 9),
@@ -122,7 +105,7 @@ def _without_markup(page: str) -> str:
 # --- the two kinds of chart -------------------------------------------------------------------------------------------------
 
 
-def _bars(alt: Any, timeline: Timeline, spans: list[_Span], width: int) -> Any:
+def _bars(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> Any:
     """Stacked bars that span their period. The stacks are added up here, so that a bar has its period's width."""
     measure = "articles" if timeline.kind == "topics" else "statements"
     by_share = timeline.kind == "topics"
@@ -135,11 +118,14 @@ def _bars(alt: Any, timeline: Timeline, spans: list[_Span], width: int) -> Any:
     )
     records = _stacked(_records(timeline, shown, measure), spans, order, "share" if by_share else "count")
     highest = max((record["high"] for record in records), default=0)
+    chosen = alt.selection_point(fields=["series"], bind="legend")
     bars = (
         alt.Chart(alt.Data(values=records))
         .mark_rect(stroke="#FFFFFF", strokeWidth=0.4)
+        .add_params(chosen)
         .encode(
-            x=_x(alt, "start", spans, width),
+            opacity=alt.condition(chosen, alt.value(1.0), alt.value(0.2)),
+            x=time_axis(alt, "start", spans, width),
             x2="end",
             y=alt.Y("low:Q", axis=axis, scale=alt.Scale(domain=[0, highest * 1.05 or 1], nice=False)),
             y2="high",
@@ -155,12 +141,12 @@ def _bars(alt: Any, timeline: Timeline, spans: list[_Span], width: int) -> Any:
             tooltip=_tooltip(alt, measure),
         )
     )
-    return alt.layer(_frame(alt, spans, width), *_bands(alt, spans, width, HEIGHT), bars).properties(
+    return alt.layer(frame(alt, spans, width), *bands(alt, spans, width, HEIGHT), bars).properties(
         width=width, height=HEIGHT
     )
 
 
-def _actor_rows(alt: Any, timeline: Timeline, spans: list[_Span], width: int) -> Any:
+def _actor_rows(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> Any:
     """A line for each actor in a row of its own, all on one scale: lines of small numbers on top of each other cannot be read."""
     highest = max((row["statements"] or 0 for row in timeline.rows), default=0)
     middles = {span.period: span for span in spans}
@@ -180,19 +166,106 @@ def _actor_rows(alt: Any, timeline: Timeline, spans: list[_Span], width: int) ->
             scale=alt.Scale(domain=[0, max(1, highest)]),
         )
         area = base.mark_area(color=OKABE_ITO[0], opacity=0.16, invalid="break-paths-show-domains").encode(
-            x=_x(alt, "middle", spans, width, labels=last), y=y
+            x=time_axis(alt, "middle", spans, width, labels=last), y=y
         )
         line = base.mark_line(
             color=OKABE_ITO[0],
             strokeWidth=1.6,
             invalid="break-paths-show-domains",
             point=alt.OverlayMarkDef(size=16, filled=True, color=OKABE_ITO[0]),
-        ).encode(x=_x(alt, "middle", spans, width, labels=last), y=y, tooltip=_tooltip(alt, "statements"))
+        ).encode(x=time_axis(alt, "middle", spans, width, labels=last), y=y, tooltip=_tooltip(alt, "statements"))
         name = alt.TitleParams(text=label, anchor="start", fontSize=12, fontWeight="normal", offset=3, frame="group")
-        frame = _frame(alt, spans, width, labels=last)
-        layers = alt.layer(frame, *_bands(alt, spans, width, ROW_HEIGHT, labels=last, words=False), area, line)
+        ends = frame(alt, spans, width, labels=last)
+        layers = alt.layer(ends, *bands(alt, spans, width, ROW_HEIGHT, labels=last, words=False), area, line)
         rows.append(layers.properties(width=width, height=ROW_HEIGHT, title=name))
     return alt.vconcat(*rows, spacing=4)
+
+
+def _shares(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> list[Any]:
+    """For stances: each side's part of the statements, with its interval. A period with one text has no width to show."""
+    if timeline.kind != "stances":
+        return []
+    at = {span.period: span for span in spans}
+    shown, colors = _series(timeline, "statements")
+    # Side by side within their period, so that no interval hides another.
+    places = {name: (number + 1) / (len(colors) + 1) for number, name in enumerate(colors)}
+    values = [
+        {
+            "middle": at[row["period"]].part(places[shown[row["id"]]]),
+            "period": row["period"],
+            "series": shown[row["id"]],
+            "part": row["statement_share"],
+            "low": row["statement_share_low"],
+            "high": row["statement_share_high"],
+        }
+        for row in timeline.rows
+        if row["statement_share"] and row["statement_share_low"] is not None
+    ]
+    base = alt.Chart(alt.Data(values=values))
+    color = alt.Color("series:N", legend=None, scale=alt.Scale(domain=list(colors), range=list(colors.values())))
+    axis = alt.Axis(format=".0%", title=["part of statements,", "95 % interval"], tickCount=3)
+    x = time_axis(alt, "middle", spans, width, labels=False)
+    y = alt.Y("part:Q", axis=axis, scale=alt.Scale(domain=[0, 1]))
+    tooltip = [
+        alt.Tooltip("period:N"),
+        alt.Tooltip("series:N", title="what"),
+        alt.Tooltip("part:Q", format=".0%", title="part of statements"),
+        alt.Tooltip("low:Q", format=".0%", title="at least"),
+        alt.Tooltip("high:Q", format=".0%", title="at most"),
+    ]
+    low = alt.Y("low:Q", axis=axis, scale=alt.Scale(domain=[0, 1]))
+    rules = base.mark_rule(strokeWidth=1.4).encode(x=x, y=low, y2="high", color=color, tooltip=tooltip)
+    points = base.mark_point(filled=True, size=24, opacity=1).encode(x=x, y=y, color=color, tooltip=tooltip)
+    ends = frame(alt, spans, width, labels=False)
+    empty = bands(alt, spans, width, SHARE_HEIGHT, labels=False, words=False)
+    return [alt.layer(ends, *empty, rules, points).properties(width=width, height=SHARE_HEIGHT)]
+
+
+def _event_marks(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> list[Any]:
+    """A strip of triangles: up where a source was added or came back, down where one fell silent."""
+    at = {span.period: span for span in spans}
+    grouped: dict[tuple[str, bool], list[str]] = {}
+    for event in _told(timeline):
+        grouped.setdefault((event["period"], event["event"] == "silent"), []).append(event["source"])
+    if not grouped:
+        return []
+    values = [
+        {
+            "middle": at[period].middle,
+            "period": period,
+            "what": "fell silent" if silent else "added, or came back",
+            "sources": ", ".join(names),
+            "place": 0 if silent else 1,
+        }
+        for (period, silent), names in grouped.items()
+    ]
+    marks = (
+        alt.Chart(alt.Data(values=values))
+        .mark_point(filled=True, size=44, opacity=1)
+        .encode(
+            x=time_axis(alt, "middle", spans, width, labels=False),
+            y=alt.Y("place:Q", axis=None, scale=alt.Scale(domain=[-0.4, 1.4])),
+            shape=alt.Shape(
+                "what:N",
+                legend=None,
+                scale=alt.Scale(domain=["fell silent", "added, or came back"], range=["triangle-down", "triangle-up"]),
+            ),
+            color=alt.Color(
+                "what:N",
+                legend=None,
+                scale=alt.Scale(domain=["fell silent", "added, or came back"], range=["#B34700", "#4D4D4D"]),
+            ),
+            tooltip=[alt.Tooltip("period:N"), alt.Tooltip("what:N"), alt.Tooltip("sources:N")],
+        )
+    )
+    ends = frame(alt, spans, width, labels=False)
+    return [alt.layer(ends, marks).resolve_scale(color="independent").properties(width=width, height=MARKS_HEIGHT)]
+
+
+def _told(timeline: Timeline) -> list[dict[str, Any]]:
+    """The events that change the base within the chart: sources that are there from its first period were not added in it."""
+    first = timeline.rows[0]["period"] if timeline.rows else ""
+    return [event for event in timeline.events if event["event"] != "added" or event["period"] != first]
 
 
 def _nothing(alt: Any, width: int) -> Any:
@@ -203,71 +276,6 @@ def _nothing(alt: Any, width: int) -> Any:
         .encode(text="words:N")
         .properties(width=width, height=ROW_HEIGHT * 2)
     )
-
-
-def _x(alt: Any, field: str, spans: list[_Span], width: int, *, labels: bool = True) -> Any:
-    """The time axis: labels stand in the middle of their period, as many as fit."""
-    marked = _marked(spans, width) if labels else []
-    names = ", ".join(f"{_milliseconds(span)}: '{_name(span)}'" for span in marked)
-    axis = alt.Axis(
-        title=None,
-        grid=False,
-        values=[_milliseconds(span) for span in marked],
-        labels=labels,
-        labelExpr=f"({{{names}}})[+datum.value]",
-        labelOverlap=False,
-        ticks=labels,
-        domain=labels,
-    )
-    return alt.X(f"{field}:T", axis=axis, scale=alt.Scale(type="utc", nice=False))
-
-
-def _frame(alt: Any, spans: list[_Span], width: int, *, labels: bool = True) -> Any:
-    """Nothing to see: two points that make the time axis run from the first to the last moment (Vega warns of a domain that is
-    given for bars with two ends)."""
-    ends = [{"start": _moment(spans[0].start)}, {"start": _moment(spans[-1].end)}]
-    points = alt.Chart(alt.Data(values=ends)).mark_point(opacity=0, tooltip=None)
-    return points.encode(x=_x(alt, "start", spans, width, labels=labels))
-
-
-def _bands(
-    alt: Any, spans: list[_Span], width: int, height: int, *, labels: bool = True, words: bool = True
-) -> list[Any]:
-    """Grey bands over neighbouring periods without data, named where there is room. labels: whether this panel's time axis has
-    labels (layers of one panel must agree on their axis)."""
-    found: list[dict[str, Any]] = []
-    for span in spans:
-        if span.empty and found and found[-1]["end"] == _moment(span.start):
-            found[-1] |= {"end": _moment(span.end), "last": span.period, "days": found[-1]["days"] + _days(span)}
-        elif span.empty:
-            found.append(
-                {"start": _moment(span.start), "end": _moment(span.end), "first": span.period, "last": span.period}
-                | {"days": _days(span), "begun": span.start}
-            )
-    if not found:
-        return []
-    per_day = width / max(1, (spans[-1].end - spans[0].start).days)
-    for band in found:
-        band["middle"] = _moment(band.pop("begun"), timedelta(days=band["days"]) / 2)
-        pixels = band["days"] * per_day
-        band["label"] = "no data" if words and pixels >= 14 else ""
-        band["angle"] = 0 if pixels >= 56 else 270
-    rects = (
-        alt.Chart(alt.Data(values=found))
-        .mark_rect(color="#DCDCDC", opacity=0.75)
-        .encode(
-            x=_x(alt, "start", spans, width, labels=labels),
-            x2="end",
-            tooltip=[alt.Tooltip("first:N", title="no data from"), alt.Tooltip("last:N", title="to")],
-        )
-    )
-    named = [
-        alt.Chart(alt.Data(values=[band for band in found if band["angle"] == angle and band["label"]]))
-        .mark_text(color="#6F6F6F", fontSize=11, angle=angle, y=height / 2)
-        .encode(x=_x(alt, "middle", spans, width, labels=labels), text="label:N")
-        for angle in {band["angle"] for band in found if band["label"]}
-    ]
-    return [rects, *named]
 
 
 def _count_axis(alt: Any, title: str | None, ticks: int) -> Any:
@@ -288,15 +296,6 @@ def _tooltip(alt: Any, measure: str) -> list[Any]:
 
 
 # --- what is drawn ------------------------------------------------------------------------------------------------------------
-
-
-def _spans(timeline: Timeline) -> list[_Span]:
-    """The periods, in order."""
-    found = {}
-    for row in timeline.rows:
-        start = date.fromisoformat(row["start"])
-        found[start] = _Span(row["period"], start, next_start(start, timeline.by), row["state"] == "no data")
-    return [found[start] for start in sorted(found)]
 
 
 def _series(timeline: Timeline, measure: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -348,7 +347,7 @@ def _records(timeline: Timeline, shown: dict[str, str], measure: str) -> list[di
     return list(summed.values())
 
 
-def _stacked(records: list[dict[str, Any]], spans: list[_Span], order: list[str], height: str) -> list[dict[str, Any]]:
+def _stacked(records: list[dict[str, Any]], spans: list[Span], order: list[str], height: str) -> list[dict[str, Any]]:
     """The records that have something to show, with the corners of their bars; a gap is left between periods."""
     at = {span.start.isoformat(): span for span in spans}
     gap = 0.12 if len(spans) <= 60 else 0.0
@@ -361,39 +360,13 @@ def _stacked(records: list[dict[str, Any]], spans: list[_Span], order: list[str]
         margin = (span.end - span.start) * gap / 2
         if record[height]:
             corners = {
-                "start": _moment(span.start, margin),
-                "end": _moment(span.end, -margin),
+                "start": moment(span.start, margin),
+                "end": moment(span.end, -margin),
                 "low": low,
                 "high": high,
             }
             found.append(record | corners)
     return found
-
-
-def _marked(spans: list[_Span], width: int) -> list[_Span]:
-    """The periods that get a label: all, or every so many, beginning with a year where there is one."""
-    by = {1: "day", 7: "week"}.get(_days(spans[0]), "month" if _days(spans[0]) < 60 else "quarter")
-    most = max(2, width // LABEL_WIDTH)
-    step = next((step for step in _STEPS[by] if len(spans) / step <= most), len(spans) // most + 1)
-    first = 0
-    if by in ("month", "quarter") and step > 1:
-        first = next((i for i, span in enumerate(spans[:step]) if _number(span, by) % step == 0), 0)
-    return spans[first::step]
-
-
-def _number(span: _Span, by: str) -> int:
-    """Months or quarters since year 0: a multiple of 12 (4) is January (the first quarter)."""
-    months = span.start.year * 12 + span.start.month - 1
-    return months if by == "month" else months // 3
-
-
-def _name(span: _Span) -> str:
-    """A period as people write it: 14 Mar 2024, 2024-W11, Mar 2024, Q1 2024."""
-    if "W" in span.period:
-        return span.period
-    if "Q" in span.period:
-        return f"{span.period[5:]} {span.period[:4]}"
-    return f"{span.start:%b %Y}" if len(span.period) == 7 else f"{span.start.day} {span.start:%b %Y}"
 
 
 def _legend_columns(names: Iterable[str], width: int) -> int:
@@ -402,33 +375,31 @@ def _legend_columns(names: Iterable[str], width: int) -> int:
     return len(widths) if sum(widths) <= width else max(1, int(width // max(widths)))
 
 
-def _notes(timeline: Timeline, source: str, spans: list[_Span]) -> list[str]:
+def _notes(timeline: Timeline, source: str, spans: list[Span]) -> list[str]:
     what = {
         "topics": "Articles on each topic, as a share of everything collected in the period (pages off topic included).",
         "stances": "Statements found on each side, each counted once however often its text was reprinted.",
         "actors": "Statements found, by speaker; all rows on one scale.",
     }[timeline.kind]
     second = f"Source: {source}, {utc_now().date().isoformat()}."
+    if timeline.zone != "UTC":
+        second += f" Periods in the time zone {timeline.zone}."
     if any(span.empty for span in spans):
-        second += " Grey: nothing was collected, which is not zero."
+        second += " Grey: no source was healthy, so nothing is known; that is not zero."
     if timeline.undated:
         articles = "article" if timeline.undated == 1 else "articles"
         second += f" {timeline.undated} {articles} without a date left out."
-    return [what, second]
+    return [what, second, *_event_notes(timeline)]
 
 
-def _days(span: _Span) -> int:
-    return (span.end - span.start).days
-
-
-def _moment(day: date, later: timedelta = timedelta()) -> str:
-    """A day, and how much later, as a UTC moment that Vega reads the same in every time zone."""
-    seconds = int(later.total_seconds())
-    moved = day + timedelta(days=seconds // 86400)
-    rest = seconds % 86400
-    return f"{moved.isoformat()}T{rest // 3600:02}:{rest % 3600 // 60:02}:{rest % 60:02}Z"
-
-
-def _milliseconds(span: _Span) -> int:
-    """The middle of a period, in milliseconds since 1970, as Vega counts."""
-    return (span.start.toordinal() - date(1970, 1, 1).toordinal()) * 86_400_000 + _days(span) * 43_200_000
+def _event_notes(timeline: Timeline) -> list[str]:
+    """Names of the sources that the triangles mark."""
+    told = _told(timeline)
+    parts = []
+    for sign, words, kinds in (("▲", "added or back", ("added", "back")), ("▼", "fell silent", ("silent",))):
+        named = [f"{event['source']} ({event['period']})" for event in told if event["event"] in kinds]
+        if named:
+            rest = len(named) - MAX_EVENTS_NAMED
+            more = f" and {rest} more" if rest > 0 else ""
+            parts.append(f"{sign} {words}: {', '.join(named[:MAX_EVENTS_NAMED])}{more}.")
+    return [" ".join(parts)] if parts else []

@@ -70,6 +70,7 @@ def write_timeline(
     kind: str,
     *,
     by: str = "month",
+    zone: str = "UTC",
     format: str = "csv",
     output: Path | None = None,
     filters: Options | None = None,
@@ -83,7 +84,9 @@ def write_timeline(
     chosen = dict(filters or {})
     since, until = chosen.pop("since", None), chosen.pop("until", None)
     with open_read(db_path) as connection:
-        counted = timeline(connection, cast(Kind, kind), by=cast(By, by), since=since, until=until, filters=chosen)
+        counted = timeline(
+            connection, cast(Kind, kind), by=cast(By, by), zone=zone, since=since, until=until, filters=chosen
+        )
     tables.write(timeline_bytes(counted, format), format, output)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from db.bootstrap import share_intervals
+
 migrations = Migrations("debatewatch")
 
 _TABLES = """
@@ -413,6 +415,112 @@ def _execute_all(db: Database, script: str) -> None:
             db.execute(statement)
 
 
+_SAID_BY_MONTH = """
+    SELECT substr(a.published_at, 1, 7) AS period, s.side AS side, a.document_id AS document_id,
+           count(DISTINCT s.id) AS statements
+    FROM articles AS a JOIN statements AS s USING (document_id)
+    WHERE a.published_at IS NOT NULL AND s.side IS NOT NULL GROUP BY 1, 2, 3"""
+
+# Another way of drawing is another migration that makes `stance_intervals` anew.
+_TIMELINE_VIEWS = f"""
+DROP VIEW topic_timeline;
+DROP VIEW stance_timeline;
+DROP VIEW months;
+
+-- Signs that a source worked, by their date: a page dated then (on topic or off), or a request made then that was answered.
+CREATE VIEW source_signs AS
+SELECT source_id, published_at FROM collected WHERE published_at IS NOT NULL
+UNION ALL
+SELECT source_id, fetched_at FROM fetches WHERE outcome NOT IN ('failed', 'disallowed');
+
+-- Every month from the first to the last article, also those in which nothing was collected. No healthy source: no data.
+CREATE VIEW months AS
+WITH RECURSIVE calendar(month, last) AS (
+    SELECT min(substr(published_at, 1, 7)), max(substr(published_at, 1, 7))
+    FROM articles WHERE published_at IS NOT NULL
+    UNION ALL
+    SELECT strftime('%Y-%m', month || '-01', '+1 month'), last FROM calendar WHERE month < last
+), pages AS (
+    SELECT month, count(*) AS collected FROM collected GROUP BY month
+), signs AS (
+    SELECT substr(published_at, 1, 7) AS month, count(DISTINCT source_id) AS sources FROM source_signs GROUP BY 1
+)
+SELECT calendar.month AS month, coalesce(pages.collected, 0) AS collected, coalesce(signs.sources, 0) AS healthy_sources
+FROM calendar LEFT JOIN pages ON pages.month = calendar.month LEFT JOIN signs ON signs.month = calendar.month
+WHERE calendar.month IS NOT NULL;
+
+CREATE VIEW topic_timeline AS
+WITH counted AS (
+    SELECT substr(articles.published_at, 1, 7) AS month, current_document_topics.topic_id AS topic_id,
+           count(DISTINCT articles.document_id) AS documents, count(*) AS articles
+    FROM articles JOIN current_document_topics USING (document_id)
+    WHERE articles.published_at IS NOT NULL AND current_document_topics.topic_id IS NOT NULL
+    GROUP BY 1, 2
+)
+SELECT months.month AS month, topics.id AS topic_id, topics.label AS topic,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.documents, 0) END AS documents,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.articles, 0) END AS articles,
+       months.collected AS collected,
+       round(coalesce(counted.articles, 0) * 1.0 / nullif(months.collected, 0), 6) AS share,
+       healthy_sources,
+       CASE WHEN healthy_sources = 0 THEN 'no data' WHEN counted.articles > 0 THEN 'counted' ELSE 'zero' END AS state
+FROM months CROSS JOIN topics
+LEFT JOIN counted ON counted.month = months.month AND counted.topic_id = topics.id
+WHERE topics.ended_run_id IS NULL;
+
+CREATE VIEW stance_timeline AS
+WITH counted AS (
+    SELECT substr(articles.published_at, 1, 7) AS month, statements.side AS side,
+           count(DISTINCT statements.id) AS statements, count(DISTINCT articles.document_id) AS documents,
+           count(DISTINCT articles.id) AS articles
+    FROM articles JOIN statements USING (document_id)
+    WHERE articles.published_at IS NOT NULL AND statements.side IS NOT NULL
+    GROUP BY 1, 2
+)
+SELECT months.month AS month, sides.id AS side,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.statements, 0) END AS statements,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.documents, 0) END AS documents,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.articles, 0) END AS articles,
+       months.collected AS collected,
+       round(coalesce(counted.articles, 0) * 1.0 / nullif(months.collected, 0), 6) AS share,
+       round(coalesce(counted.statements, 0) * 1.0
+             / (SELECT sum(other.statements) FROM counted AS other WHERE other.month = months.month), 4) AS statement_share,
+       healthy_sources,
+       CASE WHEN healthy_sources = 0 THEN 'no data' WHEN counted.statements > 0 THEN 'counted' ELSE 'zero' END AS state
+FROM months CROSS JOIN sides
+LEFT JOIN counted ON counted.month = months.month AND counted.side = sides.id;
+
+-- How sure each side's share of a month's statements is: 95 % bootstrap intervals over texts (db/bootstrap.py).
+CREATE VIEW stance_intervals AS
+SELECT period AS month, side, low, high FROM ({share_intervals(_SAID_BY_MONTH)});
+
+-- What changes the base of all counts: the first day of a source, and gaps in what it gives that are out of its character
+-- (longer than 30 days and five times its mean distance between days with a page, the longest left out; it needs three such
+-- days), up to the newest page of all sources.
+CREATE VIEW source_events AS
+WITH days AS (
+    SELECT DISTINCT source_id, substr(published_at, 1, 10) || 'T00:00:00Z' AS at
+    FROM collected WHERE published_at IS NOT NULL
+), following AS (
+    SELECT source_id, at, lead(at) OVER (PARTITION BY source_id ORDER BY at) AS next_at FROM days
+), pace AS (
+    SELECT source_id, min(at) AS first_at, count(*) AS days,
+           max(30, 5 * (julianday(max(at)) - julianday(min(at)) - coalesce(max(julianday(next_at) - julianday(at)), 0))
+                   / max(1, count(*) - 2)) AS patience
+    FROM following GROUP BY source_id
+), gaps AS (
+    SELECT following.source_id, following.at, following.next_at
+    FROM following JOIN pace ON pace.source_id = following.source_id AND pace.days > 2
+    WHERE julianday(coalesce(following.next_at, (SELECT max(at) FROM days))) - julianday(following.at) > pace.patience
+)
+SELECT events.source_id AS source_id, sources.name AS source, events.event AS event, events.at AS at
+FROM (SELECT source_id, 'added' AS event, first_at AS at FROM pace
+      UNION ALL SELECT source_id, 'silent', at FROM gaps
+      UNION ALL SELECT source_id, 'back', next_at FROM gaps WHERE next_at IS NOT NULL) AS events
+JOIN sources ON sources.id = events.source_id
+"""
+
+
 @migrations()
 def m001_tables(db: Database) -> None:
     """Tables and indexes."""
@@ -437,3 +545,9 @@ def m004_article_texts(db: Database) -> None:
     """The digest of an article's own text, which a reprint does not share with its document: an unchanged reprint that is
     fetched again must not look like an update."""
     db.execute("ALTER TABLE articles ADD COLUMN sha256 TEXT")
+
+
+@migrations()
+def m005_timelines_with_healthy_sources(db: Database) -> None:
+    """No data means that no source was healthy; intervals for the share of each side; when sources were added or fell silent."""
+    _execute_all(db, _TIMELINE_VIEWS)

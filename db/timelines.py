@@ -1,24 +1,32 @@
 """Timelines: how much of what was collected in each period carries a topic, a side, or an actor. Read-only.
 
 One definition for the command line, the exports and the charts; by month it gives the same figures as the views
-`topic_timeline` and `stance_timeline`, which the site reads:
+`topic_timeline`, `stance_timeline` and `stance_intervals`, which the site and its canned queries read:
 
-- a period is a day, an ISO 8601 week, a month or a quarter, in UTC, by the publication date of each article;
+- a period is a day, an ISO 8601 week, a month or a quarter, by the publication date of each article, in UTC or the zone named; a
+  date without a time of day (midnight UTC) is that day in every zone;
 - `articles` counts every article (reach), `documents` every unique text once (a reprint does not count again);
 - `collected` is everything collected of the period, pages found off topic included, and `share` = articles / collected;
-- a period of which nothing was collected has no counts and no share (state "no data"): that is not zero.
+- a source is healthy in a period when a page of it is dated then, or when it answered a request made then; a period without a
+  healthy source has no counts (state "no data"): that is not zero;
+- stances: `statement_share` is a side's part of the statements of all sides in the period, `statement_share_low` and
+  `statement_share_high` bound it (95 %, bootstrap over texts: db.bootstrap).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
-from db.models import InputError
+from db.bootstrap import share_intervals
+from db.models import InputError, from_iso
 from db.queries import Row, rows
+from db.timeline_sql import FILTERS, NAMES, SERIES, TimelineSql
 
 Kind = Literal["topics", "stances", "actors"]
 By = Literal["day", "week", "month", "quarter"]
@@ -26,7 +34,13 @@ By = Literal["day", "week", "month", "quarter"]
 MAX_ACTORS = 20
 """Actors shown when none is named: those with the most statements."""
 
-_FILTERS = ("topic", "actor", "side", "source", "language", "kind")
+COUNTS: Mapping[Kind, tuple[str, ...]] = {
+    "topics": ("documents", "articles"),
+    "stances": ("documents", "articles", "statements"),
+    "actors": ("documents", "articles", "statements", "mentions"),
+}
+"""What is counted of each kind."""
+_SHARES = ("statement_share", "statement_share_low", "statement_share_high")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +48,30 @@ class Timeline:
     """A timeline: one row a period and series, periods ascending, series in the order of `series`.
 
     rows: period ("2024-03", "2024-W11", "2024-Q1", "2024-03-14"), start (first day), id, label, documents, articles,
-    statements (stances and actors), mentions (actors: articles that name the actor), collected, share, state.
+    statements (stances and actors), mentions (actors: articles that name the actor), collected, share, for stances
+    statement_share with its bounds, healthy_sources, state ("counted", "zero", "no data").
     """
 
     kind: Kind
     by: By
+    zone: str
+    """The time zone of the periods ("UTC", "Europe/Berlin")."""
     series: tuple[tuple[str, str], ...]
     """(id, label) of each series."""
     colors: Mapping[str, str]
     """Series id -> hex colour, for those that have one of their own (sides)."""
     rows: tuple[Row, ...]
+    events: tuple[Row, ...]
+    """When a source was added, fell silent or came back: period, source_id, source, event (added, silent, back), at (UTC)."""
     undated: int
     """Articles without a date: in no period."""
 
     @property
     def columns(self) -> list[str]:
         """The keys of each row, in the order in which they are written."""
-        counts = {"topics": [], "stances": ["statements"], "actors": ["statements", "mentions"]}[self.kind]
-        return ["period", "start", "id", "label", "documents", "articles", *counts, "collected", "share", "state"]
+        shares = _SHARES if self.kind == "stances" else ()
+        counted = COUNTS[self.kind]
+        return ["period", "start", "id", "label", *counted, "collected", "share", *shares, "healthy_sources", "state"]
 
 
 def timeline(
@@ -59,6 +79,7 @@ def timeline(
     kind: Kind,
     *,
     by: By = "month",
+    zone: str = "UTC",
     since: datetime | None = None,
     until: datetime | None = None,
     filters: Mapping[str, str | None] | None = None,
@@ -66,154 +87,137 @@ def timeline(
 ) -> Timeline:
     """Counts one kind of timeline.
 
-    since, until: days (UTC), both included; without them, from the first to the last period with an article.
-    filters: topic, actor (id or speaker's name), side, source, language, kind. `source`, `language` and `kind` choose the articles,
-    and with them what counts as collected (off-topic pages have no language or kind: they count only without these two);
-    `topic`, `actor` and `side` choose what is counted. Raises InputError for a filter or a name that is not there.
+    zone: IANA name of the time zone of the periods. since, until: days of that zone, both included; without them, from the first
+    to the last period with an article.
+    filters: topic, actor (id or speaker's name), side, proposition, outlet (a source's id or name), source, country, kind,
+    language. Outlet, source, country, kind and language choose the articles, and with them what counts as collected (off-topic
+    pages have no language or kind: they count only without these two); the others choose what is counted. Raises InputError for
+    a filter, a name or a zone that is not there.
     """
     chosen = {name: value for name, value in (filters or {}).items() if value is not None}
-    unknown = set(chosen) - set(_FILTERS)
-    if unknown:
-        raise InputError(f"timeline: no filter {sorted(unknown)[0]!r}; there are {', '.join(_FILTERS)}")
+    _check_names(connection, chosen)
+    sql = TimelineSql(_use_zone(connection, zone))
     connection.create_function("period_of", 2, _period_of, deterministic=True)
     parameters = {
         "by": by,
         "since": since.date().isoformat() if since else "",
         "before": (until.date() + timedelta(days=1)).isoformat() if until else "9999",
-        **{name: chosen.get(name) for name in _FILTERS},
+        "most": max_actors,
+        **{name: chosen.get(name) for name in FILTERS},
     }
-    _check_names(connection, chosen)
-    collected, carrying = _collected(connection, parameters)
-    series = _series(connection, kind, parameters, max_actors)
-    counted = {(row["period"], row["id"]): row for row in rows(connection, _COUNTS[kind], parameters)}
-    if kind == "actors":
-        for row in rows(connection, _MENTIONS, parameters):
-            counted.setdefault((row["period"], row["id"]), {}).update(mentions=row["mentions"])
-    names = ["documents", "articles"] + {"topics": [], "stances": ["statements"], "actors": ["statements", "mentions"]}[
-        kind
+
+    def read(query: str) -> list[Row]:
+        return rows(connection, query, parameters)
+
+    base = _Base(read, sql)
+    series = _series(read, kind, sql, parameters)
+    counted = _counted(read, kind, sql)
+    periods = [(str(_period_of(day.isoformat(), by)), day) for day in _calendar(by, base.carrying, since, until)]
+    lines = [
+        _line(period, day, identity, label, kind, counted.get((period, identity), {}), base)
+        for period, day in periods
+        for identity, label in series
     ]
-    result = []
-    for first in _calendar(by, carrying, since, until):
-        period = str(_period_of(first.isoformat(), by))
-        total = collected.get(period, 0)
-        for identity, label in series:
-            found = counted.get((period, identity), {})
-            counts = {name: (found.get(name, 0) if total else None) for name in names}
-            result.append(
-                {
-                    "period": period,
-                    "start": first.isoformat(),
-                    "id": identity,
-                    "label": label,
-                    **counts,
-                    "collected": total,
-                    "share": round(counts["articles"] / total, 6) if total and counts["articles"] is not None else None,
-                    "state": _state(total, counts),
-                }
-            )
-    colors = (
-        {row["id"]: row["color"] for row in rows(connection, "SELECT id, color FROM sides")}
-        if kind == "stances"
-        else {}
-    )
-    undated = rows(
-        connection, f"SELECT count(*) AS n FROM articles AS a WHERE published_at IS NULL AND {_CHOSEN}", parameters
-    )
-    return Timeline(kind, by, tuple(series), colors, tuple(result), int(undated[0]["n"]))
+    if kind == "stances":
+        _add_shares(read, sql, lines)
+    colors = {row["id"]: row["color"] for row in read("SELECT id, color FROM sides")} if kind == "stances" else {}
+    shown = {period for period, _ in periods}
+    events = tuple(event for event in read(sql.events) if event["period"] in shown)
+    return Timeline(kind, by, zone, tuple(series), colors, tuple(lines), events, int(read(sql.undated)[0]["n"]))
 
 
-def _state(collected: int, counts: Mapping[str, int | None]) -> str:
-    if not collected:
-        return "no data"
-    return "counted" if any(counts.values()) else "zero"
+_Read = Callable[[str], list[Row]]
 
 
-# Articles that the filters choose. An empty parameter chooses all.
-_CHOSEN = """(:source IS NULL OR a.source_id = :source) AND (:language IS NULL OR a.language = :language)
-    AND (:kind IS NULL OR a.kind = :kind)"""
-_IN_RANGE = "a.published_at >= :since AND a.published_at < :before"
-_IN_TOPIC = """(:topic IS NULL OR EXISTS (SELECT 1 FROM current_document_topics AS t
-    WHERE t.document_id = a.document_id AND t.topic_id = CAST(:topic AS INTEGER)))"""
-_SPOKEN = """(:side IS NULL OR s.side = :side)
-    AND (:actor IS NULL OR coalesce(s.actor_id, s.speaker_name) = :actor)"""
-_HAS_STATEMENT = f"""(:side IS NULL AND :actor IS NULL
-    OR EXISTS (SELECT 1 FROM statements AS s WHERE s.document_id = a.document_id AND {_SPOKEN}))"""
+class _Base:
+    """What the counts of each period rest on."""
 
-_COUNTS: Mapping[Kind, str] = {
-    "topics": f"""
-        SELECT period_of(a.published_at, :by) AS period, CAST(c.topic_id AS TEXT) AS id,
-               count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
-        FROM articles AS a JOIN current_document_topics AS c USING (document_id)
-        WHERE c.topic_id IS NOT NULL AND {_IN_RANGE} AND {_CHOSEN} AND {_HAS_STATEMENT} GROUP BY 1, 2""",
-    "stances": f"""
-        SELECT period_of(a.published_at, :by) AS period, s.side AS id, count(DISTINCT s.id) AS statements,
-               count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
-        FROM articles AS a JOIN statements AS s USING (document_id)
-        WHERE s.side IS NOT NULL AND {_SPOKEN} AND {_IN_RANGE} AND {_CHOSEN} AND {_IN_TOPIC} GROUP BY 1, 2""",
-    "actors": f"""
-        SELECT period_of(a.published_at, :by) AS period, coalesce(s.actor_id, s.speaker_name) AS id,
-               count(DISTINCT s.id) AS statements, count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
-        FROM articles AS a JOIN statements AS s USING (document_id)
-        WHERE {_SPOKEN} AND {_IN_RANGE} AND {_CHOSEN} AND {_IN_TOPIC} GROUP BY 1, 2""",
-}
-
-_MENTIONS = f"""
-    SELECT period_of(a.published_at, :by) AS period, m.actor_id AS id, count(DISTINCT a.id) AS mentions
-    FROM articles AS a JOIN mentions AS m USING (document_id)
-    WHERE m.actor_id IS NOT NULL AND (:actor IS NULL OR m.actor_id = :actor) AND {_IN_RANGE} AND {_CHOSEN} AND {_IN_TOPIC}
-    GROUP BY 1, 2"""
+    def __init__(self, read: _Read, sql: TimelineSql) -> None:
+        found = read(sql.collected)
+        self.collected = {str(row["period"]): int(row["collected"]) for row in found}
+        # The timeline runs from the first to the last period with an article: sites keep off-topic pages of twenty years ago.
+        self.carrying = [str(row["period"]) for row in found if row["on_topic"]]
+        self.healthy = {str(row["period"]): int(row["healthy_sources"]) for row in read(sql.healthy)}
 
 
-def _collected(connection: sqlite3.Connection, parameters: Mapping[str, Any]) -> tuple[dict[str, int], list[str]]:
-    """Period -> everything collected of it that the filters choose, off-topic pages included where they can be told; and the
-    periods with an article. The timeline runs from the first to the last of these, as the view `months` does: sites keep
-    off-topic pages of twenty years ago."""
-    found = rows(
-        connection,
-        f"""SELECT period_of(day, :by) AS period, count(*) AS collected, max(on_topic) AS on_topic FROM (
-                SELECT a.published_at AS day, 1 AS on_topic FROM articles AS a WHERE {_IN_RANGE} AND {_CHOSEN}
-                UNION ALL
-                SELECT a.published_at, 0 FROM collected AS a
-                WHERE a.on_topic = 0 AND {_IN_RANGE} AND (:source IS NULL OR a.source_id = :source)
-                  AND :language IS NULL AND :kind IS NULL
-            ) GROUP BY 1""",
-        parameters,
-    )
-    return {row["period"]: int(row["collected"]) for row in found}, [row["period"] for row in found if row["on_topic"]]
+def _line(period: str, day: date, identity: str, label: str, kind: Kind, found: Row, base: _Base) -> Row:
+    """One row of a timeline."""
+    collected, healthy = base.collected.get(period, 0), base.healthy.get(period, 0)
+    counts = {name: (found.get(name, 0) if healthy else None) for name in COUNTS[kind]}
+    return {
+        "period": period,
+        "start": day.isoformat(),
+        "id": identity,
+        "label": label,
+        **counts,
+        "collected": collected,
+        "share": round(counts["articles"] / collected, 6) if collected and counts["articles"] is not None else None,
+        "healthy_sources": healthy,
+        "state": "no data" if not healthy else "counted" if any(counts.values()) else "zero",
+    }
 
 
-def _series(
-    connection: sqlite3.Connection, kind: Kind, parameters: Mapping[str, Any], max_actors: int
-) -> list[tuple[str, str]]:
-    if kind == "topics":
-        sql = """SELECT CAST(id AS TEXT) AS id, label FROM topics WHERE ended_run_id IS NULL
-                 AND (:topic IS NULL OR id = CAST(:topic AS INTEGER)) ORDER BY size DESC, id"""
-    elif kind == "stances":
-        sql = "SELECT id, name AS label FROM sides WHERE :side IS NULL OR id = :side ORDER BY position"
-    else:
-        sql = f"""SELECT coalesce(s.actor_id, s.speaker_name) AS id, coalesce(x.name, s.speaker_name) AS label
-                  FROM articles AS a JOIN statements AS s USING (document_id) LEFT JOIN actors AS x ON x.id = s.actor_id
-                  WHERE {_SPOKEN} AND {_IN_RANGE} AND {_CHOSEN} AND {_IN_TOPIC}
-                  GROUP BY 1 ORDER BY count(DISTINCT s.id) DESC, 1 LIMIT {int(max_actors)}"""
-    found = [(str(row["id"]), str(row["label"])) for row in rows(connection, sql, parameters)]
+def _counted(read: _Read, kind: Kind, sql: TimelineSql) -> dict[tuple[str, str], Row]:
+    counted = {(row["period"], row["id"]): row for row in read(sql.counts[kind])}
+    if kind == "actors":
+        for row in read(sql.mentions):
+            counted.setdefault((row["period"], row["id"]), {}).update(mentions=row["mentions"])
+    return counted
+
+
+def _add_shares(read: _Read, sql: TimelineSql, lines: list[Row]) -> None:
+    """Each side's part of the statements of all sides, with its interval."""
+    totals: dict[str, int] = {}
+    said: dict[tuple[str, str], int] = {}
+    for row in read(f"SELECT period, side, sum(statements) AS statements FROM ({sql.said}) GROUP BY 1, 2"):
+        totals[row["period"]] = totals.get(row["period"], 0) + row["statements"]
+        said[row["period"], row["side"]] = row["statements"]
+    bounds = {(row["period"], row["side"]): row for row in read(share_intervals(sql.said))}
+    for line in lines:
+        total, bound = totals.get(line["period"]), bounds.get((line["period"], line["id"]), {})
+        share = round(said.get((line["period"], line["id"]), 0) / total, 4) if total else None
+        line.update(zip(_SHARES, (share, bound.get("low"), bound.get("high")), strict=True))
+
+
+def _series(read: _Read, kind: Kind, sql: TimelineSql, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = [(str(row["id"]), str(row["label"])) for row in read(SERIES.get(kind, sql.speakers))]
     if not found and kind == "actors" and parameters["actor"]:
         # An actor who is mentioned but never speaks has a timeline of mentions.
-        named = rows(connection, "SELECT id, name AS label FROM actors WHERE id = :actor", parameters)
-        found = [(row["id"], row["label"]) for row in named]
+        found = [(row["id"], row["label"]) for row in read("SELECT id, name AS label FROM actors WHERE id = :actor")]
     return found
 
 
 def _check_names(connection: sqlite3.Connection, chosen: Mapping[str, str]) -> None:
-    """Raises InputError for a topic, actor, side or source that the database does not know."""
-    known = {
-        "topic": "SELECT 1 FROM topics WHERE CAST(id AS TEXT) = ?",
-        "side": "SELECT 1 FROM sides WHERE id = ?",
-        "source": "SELECT 1 FROM sources WHERE id = ?",
-        "actor": "SELECT 1 FROM actors WHERE id = ?1 UNION ALL SELECT 1 FROM statements WHERE speaker_name = ?1",
-    }
-    for name, sql in known.items():
-        if name in chosen and connection.execute(sql, [chosen[name]]).fetchone() is None:
-            raise InputError(f"timeline: this database has no {name} {chosen[name]!r}")
+    """Raises InputError for a filter that does not exist, or a value that the database does not know."""
+    unknown = set(chosen) - set(FILTERS)
+    if unknown:
+        raise InputError(f"timeline: no filter {sorted(unknown)[0]!r}; there are {', '.join(FILTERS)}")
+    for name, value in chosen.items():
+        if name in NAMES and connection.execute(NAMES[name], [value]).fetchone() is None:
+            raise InputError(f"timeline: this database has no {name} {value!r}")
+
+
+# --- periods ------------------------------------------------------------------------------------------------------------------
+
+
+def _use_zone(connection: sqlite3.Connection, name: str) -> str | None:
+    """Makes the moments of a time zone known to the connection; returns the SQL function that gives them, None for UTC."""
+    if name == "UTC":
+        return None
+    try:
+        zone = ZoneInfo(name)
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(f"timeline: no time zone {name!r}; name one like Europe/Berlin or America/New_York") from error
+
+    @lru_cache(maxsize=65_536)
+    def local_moment(moment: str | None) -> str | None:
+        if moment is None or moment.endswith("T00:00:00Z"):
+            return moment  # Only a date: it is that day wherever one reads it.
+        utc = from_iso(moment)
+        return utc.astimezone(zone).replace(tzinfo=None).isoformat() if utc else None
+
+    connection.create_function("local_moment", 1, local_moment, deterministic=True)
+    return "local_moment"
 
 
 def _period_of(moment: str | None, by: str) -> str | None:
@@ -245,8 +249,8 @@ def _calendar(by: By, periods: list[str], since: datetime | None, until: datetim
     found = sorted(_first_day(period, by) for period in periods)
     if not found and not (since and until):
         return
-    first = since.astimezone(UTC).date() if since else found[0]
-    last = until.astimezone(UTC).date() if until else found[-1]
+    first = since.date() if since else found[0]
+    last = until.date() if until else found[-1]
     day = _first_day(str(_period_of(first.isoformat(), by)), by)
     while day <= last:
         yield day

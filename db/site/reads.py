@@ -56,7 +56,7 @@ def home(connection: sqlite3.Connection) -> dict[str, Any]:
         "unlinked": one(connection, "SELECT count(*) AS n FROM statements WHERE actor_id IS NULL", []),
         "unjudged": one(connection, "SELECT count(*) AS n FROM statements WHERE side IS NULL", []),
         "failures": one(connection, "SELECT count(*) AS n FROM failures", []),
-        "empty_months": one(connection, "SELECT count(*) AS n FROM months WHERE collected = 0", []),
+        "empty_months": one(connection, "SELECT count(*) AS n FROM months WHERE healthy_sources = 0", []),
         "last_run": one(connection, "SELECT step, status, finished_at FROM runs ORDER BY id DESC LIMIT 1", []),
         "loopback": only_loopback(connection),
     }
