@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nlp.debate import Debate
 
 PERIODS = ("day", "week", "month", "quarter")
-TIMELINES = ("topics", "stances", "actors")
+TIMELINES = ("topics", "stances", "actors", "polarisation")
 TIMELINE_FORMATS = ("csv", "json", "parquet", "html", "png", "svg")
 
 
@@ -567,7 +567,7 @@ def _read(path: Path) -> bytes:
 def timeline(
     kind: str, db_path: Path, by: str, zone: str, format_: str | None, output: Path | None, **filters: Any
 ) -> int:
-    """Topics, stances or actors over time, with the share of what was collected beside each count.
+    """Topics, stances, actors or polarisation over time, with the share of what was collected beside each count.
 
     \b
     Example: debatewatch timeline stances --by quarter --format png -o stances.png
@@ -604,12 +604,23 @@ def _format(named: str | None, output: Path | None, allowed: Sequence[str]) -> s
 @output_option
 @since_option
 @until_option
-@click.option("--mode", help="network: twomode or onemode.")
-@click.option("--rows", help="network: the variable in the rows (actor, person, organisation).")
-@click.option("--columns", help="network: the variable in the columns (proposition, actor, organisation).")
-@click.option("--qualifier", help="network: ignore, combine, congruence, conflict, subtract.")
-@click.option("--normalization", help="network: no, activity, average, jaccard, cosine.")
-@click.option("--duplicates", help="network: include, document, week, month, year, acrossrange.")
+@click.option("--mode", help="network: twomode (default) or onemode.")
+@click.option(
+    "--rows",
+    help="network: the variable in the rows: organisation (default), person, actor, proposition, side, author, source, "
+    "section, type, id, title.",
+)
+@click.option(
+    "--columns", help="network: the variable in the columns, or that ties the rows: proposition (default) ..."
+)
+@click.option(
+    "--qualifier",
+    help="network: ignore (default); twomode: combine, subtract; onemode: congruence, conflict, subtract.",
+)
+@click.option(
+    "--normalization", help="network: no (default); twomode: activity, prominence; onemode: average, jaccard, cosine."
+)
+@click.option("--duplicates", help="network: include (default), document, week, month, year, acrossrange.")
 def export(name: str, db_path: Path, format_: str | None, output: Path | None, **options: Any) -> int:
     """Write one of the other exports: statements, articles, network, dna, atom ... (`export list` names them all).
 

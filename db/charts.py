@@ -26,7 +26,12 @@ MARKS_HEIGHT = 18
 ROW_HEIGHT = 46
 MAX_EVENTS_NAMED = 12
 """Sources that the notes name one by one; all of them are marked on the chart."""
-_TITLES = {"topics": "Topics", "stances": "Sides taken", "actors": "Who speaks"}
+_TITLES = {
+    "topics": "Topics",
+    "stances": "Sides taken",
+    "actors": "Who speaks",
+    "polarisation": "Polarisation",
+}
 _UNITS = {"day": "day", "week": "ISO week", "month": "month", "quarter": "quarter"}
 
 
@@ -44,6 +49,8 @@ def chart(timeline: Timeline, *, title: str | None = None, source: str = "Debate
         panels = _nothing(alt, width)
     elif timeline.kind == "actors":
         panels = _actor_rows(alt, timeline, spans, width)
+    elif timeline.kind == "polarisation":
+        panels = _polarisation(alt, timeline, spans, width)
     else:
         panels = _bars(alt, timeline, spans, width)
     if timeline.rows:
@@ -179,6 +186,28 @@ def _actor_rows(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> 
         layers = alt.layer(ends, *bands(alt, spans, width, ROW_HEIGHT, labels=last, words=False), area, line)
         rows.append(layers.properties(width=width, height=ROW_HEIGHT, title=name))
     return alt.vconcat(*rows, spacing=4)
+
+
+def _polarisation(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> Any:
+    """A line that breaks where there is no figure."""
+    at = {span.period: span for span in spans}
+    values = [{**row, "middle": at[row["period"]].middle} for row in timeline.rows]
+    line = (
+        alt.Chart(alt.Data(values=values))
+        .mark_line(
+            color=OKABE_ITO[0],
+            strokeWidth=2,
+            invalid="break-paths-show-domains",
+            point=alt.OverlayMarkDef(size=36, filled=True, color=OKABE_ITO[0]),
+        )
+        .encode(
+            x=time_axis(alt, "middle", spans, width),
+            y=alt.Y("polarisation:Q", axis=alt.Axis(title="polarisation", tickCount=5), scale=alt.Scale(domain=[0, 1])),
+            tooltip=[alt.Tooltip(f"{name}:N") for name in ("period", "polarisation", "actors", "pairs", "statements")],
+        )
+    )
+    ends = frame(alt, spans, width)
+    return alt.layer(ends, *bands(alt, spans, width, HEIGHT), line).properties(width=width, height=HEIGHT)
 
 
 def _shares(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> list[Any]:
@@ -380,6 +409,8 @@ def _notes(timeline: Timeline, source: str, spans: list[Span]) -> list[str]:
         "topics": "Articles on each topic, as a share of everything collected in the period (pages off topic included).",
         "stances": "Statements found on each side, each counted once however often its text was reprinted.",
         "actors": "Statements found, by speaker; all rows on one scale.",
+        "polarisation": "0: nobody opposes anybody; 1: two camps of equal size, opposed on everything they both speak of. "
+        "A period without two actors on one question has none.",
     }[timeline.kind]
     second = f"Source: {source}, {utc_now().date().isoformat()}."
     if timeline.zone != "UTC":

@@ -156,7 +156,8 @@ def _documents(connection: sqlite3.Connection, target: sqlite3.Connection, ids: 
     texts = {}
     for row in rows(
         connection,
-        """SELECT d.id, d.title, d.text, d.authors, d.kind, d.published_at, a.url, o.name AS source,
+        """SELECT d.id, d.title, d.text, d.authors, d.kind, d.published_at, a.url,
+               CASE WHEN o.kind = 'dna' THEN coalesce(a.sitename, o.name) ELSE o.name END AS source,
                coalesce(a.section, '') AS section
            FROM documents AS d JOIN articles AS a ON a.id = (SELECT id FROM articles WHERE document_id = d.id
                ORDER BY published_at IS NULL, published_at, id LIMIT 1)

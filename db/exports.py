@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from db import tables
 from db.dna_file import dna_bytes
@@ -75,12 +75,13 @@ def write_timeline(
     output: Path | None = None,
     filters: Options | None = None,
 ) -> None:
-    """Writes a timeline (topics, stances, actors) by day, week, month or quarter to a file, or to standard output.
+    """Writes a timeline (topics, stances, actors, polarisation) by day, week, month or quarter to a file, or to standard output.
 
     filters: those of `db.timelines.timeline`, with since and until (datetimes). Raises InputError for unknown names.
     """
-    if kind not in ("topics", "stances", "actors") or by not in ("day", "week", "month", "quarter"):
-        raise InputError(f"timeline: no {kind} by {by}; there are topics, stances, actors by day, week, month, quarter")
+    if kind not in get_args(Kind) or by not in get_args(By):
+        known = f"{', '.join(get_args(Kind))} by {', '.join(get_args(By))}"
+        raise InputError(f"timeline: no {kind} by {by}; there are {known}")
     chosen = dict(filters or {})
     since, until = chosen.pop("since", None), chosen.pop("until", None)
     with open_read(db_path) as connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from db.bootstrap import share_intervals
+from db.polarisation import polarisation, taken
 
 migrations = Migrations("debatewatch")
 
@@ -520,6 +521,16 @@ FROM (SELECT source_id, 'added' AS event, first_at AS at FROM pace
 JOIN sources ON sources.id = events.source_id
 """
 
+_POLARISATION_VIEW = f"""
+-- How polarised each month was, in one number (db/polarisation.py defines it; another definition is another migration).
+CREATE VIEW polarisation_timeline AS
+SELECT months.month AS month, found.actors AS actors, found.pairs AS pairs, found.polarisation AS polarisation,
+       months.healthy_sources AS healthy_sources
+FROM months LEFT JOIN (
+    {polarisation(taken("substr(a.published_at, 1, 7)", "a.published_at IS NOT NULL"))}
+) AS found ON found.period = months.month
+"""
+
 
 @migrations()
 def m001_tables(db: Database) -> None:
@@ -551,3 +562,9 @@ def m004_article_texts(db: Database) -> None:
 def m005_timelines_with_healthy_sources(db: Database) -> None:
     """No data means that no source was healthy; intervals for the share of each side; when sources were added or fell silent."""
     _execute_all(db, _TIMELINE_VIEWS)
+
+
+@migrations()
+def m006_polarisation(db: Database) -> None:
+    """Polarisation by month."""
+    _execute_all(db, _POLARISATION_VIEW)

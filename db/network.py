@@ -7,6 +7,7 @@ proposition it takes a position on; agreeing is qualifier 1, disagreeing 0.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ from db.queries import Row, rows
 from db.tables import Table, xml_bytes, xml_text
 
 MODES = ("twomode", "onemode")
-VARIABLES = ("organisation", "person", "actor", "proposition", "side", "source")
+VARIABLES = (
+    *("organisation", "person", "actor", "proposition", "side"),
+    *("author", "source", "section", "type", "id", "title"),
+)
+"""Those of statements, then the reference tool's variables of documents."""
 QUALIFIERS = {"twomode": ("ignore", "combine", "subtract"), "onemode": ("ignore", "congruence", "conflict", "subtract")}
 NORMALIZATIONS = {"twomode": ("no", "activity", "prominence"), "onemode": ("no", "average", "jaccard", "cosine")}
 DUPLICATES = ("include", "document", "week", "month", "year", "acrossrange")
@@ -53,23 +58,27 @@ class Network:
 
 def positions_taken(connection: sqlite3.Connection, since: str, before: str) -> list[Row]:
     """Every position of every statement that an article still carries, by date: statement_id, document_id, date, actor, person,
-    organisation, proposition, proposition_id, side, source, agree (0, 1). Undated ones only when the period is open."""
+    organisation, proposition, proposition_id, side, agree (0, 1), and of the document author, source, section, type, id, title
+    (those of its first article). Undated ones only when the period is open."""
     found = rows(
         connection,
         """SELECT s.id AS statement_id, s.document_id, s.start, s."end", s.speaker_name, s.actor_id, s.side, a.kind AS actor_kind,
                   a.name AS actor_name, p.id AS proposition_id, p.label AS proposition, x.stance = 'agree' AS agree,
-                  d.published_at AS date,
-                  (SELECT o.name FROM articles AS r JOIN sources AS o ON o.id = r.source_id WHERE r.document_id = d.id
-                   ORDER BY r.published_at IS NULL, r.published_at, r.id LIMIT 1) AS source
+                  d.published_at AS date, d.authors, r.section, d.title,
+                  CASE WHEN o.kind = 'dna' THEN coalesce(r.sitename, o.name) ELSE o.name END AS source,
+                  d.kind AS type, CAST(d.id AS TEXT) AS id
            FROM positions AS x JOIN statements AS s ON s.id = x.statement_id JOIN propositions AS p ON p.id = x.proposition_id
            JOIN documents AS d ON d.id = s.document_id LEFT JOIN actors AS a ON a.id = s.actor_id
-           WHERE d.id IN (SELECT document_id FROM articles)
-             AND (:since = '' OR d.published_at >= :since) AND (:before = '9999' OR d.published_at < :before)
+           JOIN articles AS r ON r.id = (SELECT id FROM articles WHERE document_id = d.id
+                                         ORDER BY published_at IS NULL, published_at, id LIMIT 1)
+           JOIN sources AS o ON o.id = r.source_id
+           WHERE (:since = '' OR d.published_at >= :since) AND (:before = '9999' OR d.published_at < :before)
            ORDER BY d.published_at, s.id, p.position, p.id""",
         {"since": since, "before": before},
     )
     employers = _Employers(connection)
     for row in found:
+        row["author"] = ", ".join(json.loads(row.pop("authors")))
         row["actor"] = row["actor_name"] or row["speaker_name"]
         is_person = row["actor_id"] is None or row["actor_kind"] == "person"
         row["person"] = row["actor"] if is_person else None
@@ -115,8 +124,8 @@ def network(connection: sqlite3.Connection, options: Mapping[str, Any], since: s
         raise InputError(f"network: rows and columns are both {row_variable!r}; a network ties two different variables")
     taken = [row for row in positions_taken(connection, since, before) if row[row_variable] and row[column_variable]]
     taken = _without_duplicates(taken, row_variable, column_variable, duplicates, qualifier == "ignore")
-    row_names = sorted({str(row[row_variable]) for row in taken}, key=lambda name: (name.casefold(), name))
-    column_names = sorted({str(row[column_variable]) for row in taken}, key=lambda name: (name.casefold(), name))
+    row_names = sorted({str(row[row_variable]) for row in taken})
+    column_names = sorted({str(row[column_variable]) for row in taken})
     at_row = {name: position for position, name in enumerate(row_names)}
     at_column = {name: position for position, name in enumerate(column_names)}
     array = [[[0, 0] for _ in column_names] for _ in row_names]

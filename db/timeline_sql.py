@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from db.polarisation import POSITIONED, taken
+
 FILTERS = ("topic", "actor", "side", "proposition", "outlet", "source", "country", "kind", "language")
 
 
@@ -37,6 +39,11 @@ class TimelineSql:
                        count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
                 FROM articles AS a JOIN statements AS s USING (document_id)
                 WHERE {_SPOKEN} AND {in_range} AND {_CHOSEN} AND {_IN_TOPIC} GROUP BY 1, 2""",
+            "polarisation": f"""
+                SELECT {period} AS period, 'all' AS id, count(DISTINCT s.id) AS statements,
+                       count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
+                FROM articles AS a JOIN statements AS s USING (document_id)
+                WHERE {POSITIONED} AND {_SPOKEN} AND {in_range} AND {_CHOSEN} AND {_IN_TOPIC} GROUP BY 1""",
         }
 
     @property
@@ -56,6 +63,12 @@ class TimelineSql:
             FROM articles AS a JOIN statements AS s USING (document_id)
             WHERE s.side IS NOT NULL AND {_SPOKEN_BY_ANY_SIDE} AND {self._in_range} AND {_CHOSEN} AND {_IN_TOPIC}
             GROUP BY 1, 2, 3"""
+
+    @property
+    def taken(self) -> str:
+        """Positions on questions: what polarisation is counted from."""
+        where = f"{self._in_range} AND {_CHOSEN} AND {_IN_TOPIC} AND {_SPOKEN}"
+        return taken(self._period, where, proposition=":proposition")
 
     @property
     def collected(self) -> str:
@@ -115,6 +128,7 @@ SERIES = {
     "topics": """SELECT CAST(id AS TEXT) AS id, label FROM topics WHERE ended_run_id IS NULL
                  AND (:topic IS NULL OR id = CAST(:topic AS INTEGER)) ORDER BY size DESC, id""",
     "stances": "SELECT id, name AS label FROM sides WHERE :side IS NULL OR id = :side ORDER BY position",
+    "polarisation": "SELECT 'all' AS id, 'Polarisation' AS label",
 }
 """By kind: the series that a timeline has whatever is counted."""
 

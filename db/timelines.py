@@ -1,7 +1,8 @@
-"""Timelines: how much of what was collected in each period carries a topic, a side, or an actor. Read-only.
+"""Timelines: how much of what was collected in each period carries a topic, a side, or an actor, and how polarised the debate was.
+Read-only.
 
 One definition for the command line, the exports and the charts; by month it gives the same figures as the views
-`topic_timeline`, `stance_timeline` and `stance_intervals`, which the site and its canned queries read:
+`topic_timeline`, `stance_timeline`, `stance_intervals` and `polarisation_timeline`, which the site and its canned queries read:
 
 - a period is a day, an ISO 8601 week, a month or a quarter, by the publication date of each article, in UTC or the zone named; a
   date without a time of day (midnight UTC) is that day in every zone;
@@ -10,7 +11,8 @@ One definition for the command line, the exports and the charts; by month it giv
 - a source is healthy in a period when a page of it is dated then, or when it answered a request made then; a period without a
   healthy source has no counts (state "no data"): that is not zero;
 - stances: `statement_share` is a side's part of the statements of all sides in the period, `statement_share_low` and
-  `statement_share_high` bound it (95 %, bootstrap over texts: db.bootstrap).
+  `statement_share_high` bound it (95 %, bootstrap over texts: db.bootstrap);
+- polarisation: one number from 0 to 1, with the actors and pairs of actors that it rests on (db.polarisation defines it).
 """
 
 from __future__ import annotations
@@ -25,10 +27,11 @@ from zoneinfo import ZoneInfo
 
 from db.bootstrap import share_intervals
 from db.models import InputError, from_iso
+from db.polarisation import polarisation
 from db.queries import Row, rows
 from db.timeline_sql import FILTERS, NAMES, SERIES, TimelineSql
 
-Kind = Literal["topics", "stances", "actors"]
+Kind = Literal["topics", "stances", "actors", "polarisation"]
 By = Literal["day", "week", "month", "quarter"]
 
 MAX_ACTORS = 20
@@ -38,9 +41,13 @@ COUNTS: Mapping[Kind, tuple[str, ...]] = {
     "topics": ("documents", "articles"),
     "stances": ("documents", "articles", "statements"),
     "actors": ("documents", "articles", "statements", "mentions"),
+    "polarisation": ("documents", "articles", "statements"),
 }
 """What is counted of each kind."""
 _SHARES = ("statement_share", "statement_share_low", "statement_share_high")
+_POLARISATION = ("actors", "pairs", "polarisation")
+_FIGURES: Mapping[str, tuple[str, ...]] = {"stances": _SHARES, "polarisation": _POLARISATION}
+"""What rows of a kind carry beside counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,8 @@ class Timeline:
 
     rows: period ("2024-03", "2024-W11", "2024-Q1", "2024-03-14"), start (first day), id, label, documents, articles,
     statements (stances and actors), mentions (actors: articles that name the actor), collected, share, for stances
-    statement_share with its bounds, healthy_sources, state ("counted", "zero", "no data").
+    statement_share with its bounds, for polarisation actors, pairs and polarisation, healthy_sources, state ("counted", "zero",
+    "no data").
     """
 
     kind: Kind
@@ -57,7 +65,7 @@ class Timeline:
     zone: str
     """The time zone of the periods ("UTC", "Europe/Berlin")."""
     series: tuple[tuple[str, str], ...]
-    """(id, label) of each series."""
+    """(id, label) of each series; polarisation has one."""
     colors: Mapping[str, str]
     """Series id -> hex colour, for those that have one of their own (sides)."""
     rows: tuple[Row, ...]
@@ -69,9 +77,8 @@ class Timeline:
     @property
     def columns(self) -> list[str]:
         """The keys of each row, in the order in which they are written."""
-        shares = _SHARES if self.kind == "stances" else ()
-        counted = COUNTS[self.kind]
-        return ["period", "start", "id", "label", *counted, "collected", "share", *shares, "healthy_sources", "state"]
+        own = (*COUNTS[self.kind], "collected", "share", *_FIGURES.get(self.kind, ()))
+        return ["period", "start", "id", "label", *own, "healthy_sources", "state"]
 
 
 def timeline(
@@ -120,6 +127,10 @@ def timeline(
     ]
     if kind == "stances":
         _add_shares(read, sql, lines)
+    elif kind == "polarisation":
+        found = {row["period"]: row for row in read(polarisation(sql.taken))}
+        for line in lines:
+            line.update((name, found.get(line["period"], {}).get(name)) for name in _POLARISATION)
     colors = {row["id"]: row["color"] for row in read("SELECT id, color FROM sides")} if kind == "stances" else {}
     shown = {period for period, _ in periods}
     events = tuple(event for event in read(sql.events) if event["period"] in shown)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sqlite3
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,47 @@ def test_networks_of_the_reference_sample_have_the_reference_figures(tmp_path: P
                JOIN documents AS d ON d.id = s.document_id"""
         ).fetchall()
     assert texts == [(1,)] * 40
+
+
+@pytest.mark.shared
+@needs_sample
+def test_the_reference_sample_goes_out_and_comes_in_again_with_its_offsets_and_figures(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "first.db") as store:
+        import_dna(store, SAMPLE)
+    write_export(tmp_path / "first.db", find_export("dna"), format="dna", output=tmp_path / "again.dna")
+    with Store.open(tmp_path / "second.db") as store:
+        import_dna(store, tmp_path / "again.dna")
+
+    def content(path: Path) -> list[tuple[object, ...]]:
+        documents, statements, _ = read_dna(path)
+        of = {document.id: document for document in documents}
+        return sorted(
+            (astuple(of[s.document_id])[1:], of[s.document_id].text[s.start : s.end], *astuple(s)[1:])
+            for s in statements
+        )
+
+    assert content(tmp_path / "again.dna") == content(SAMPLE)
+    for options in ({}, {"mode": "onemode"}, {"mode": "onemode", "qualifier": "subtract", "normalization": "average"}):
+        assert _matrix(tmp_path / "second.db", tmp_path, **options) == _matrix(
+            tmp_path / "first.db", tmp_path, **options
+        )
+
+
+@pytest.mark.shared
+@needs_sample
+@pytest.mark.parametrize("variable", ["author", "source", "section", "type", "id", "title"])
+def test_variables_of_documents_can_be_rows_as_in_the_reference_tool(tmp_path: Path, variable: str) -> None:
+    with Store.open(tmp_path / "coded.db") as store:
+        import_dna(store, SAMPLE)
+    with sqlite3.connect(f"file:{SAMPLE}?mode=ro", uri=True) as reference:
+        named = reference.execute(
+            f"""SELECT count(*) FROM STATEMENTS AS s JOIN DOCUMENTS AS d ON d.ID = s.DocumentId
+                WHERE s.StatementTypeId = 1 AND coalesce(d.{variable}, '') != ''"""
+        ).fetchone()[0]
+    if variable == "type":
+        named = 40  # Imported texts are articles, whatever type the coder gave them.
+    matrix = _matrix(tmp_path / "coded.db", tmp_path, rows=variable, columns="concept")
+    assert sum(map(sum, matrix)) == named
 
 
 @pytest.mark.shared
