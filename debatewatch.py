@@ -809,7 +809,7 @@ def sources_discover(url: str, allow_private: bool, as_json: bool) -> int:
 @db_option
 @json_option
 def status(db_path: Path, as_json: bool) -> int:
-    """The last runs, what is new, who changed position, and which sources are silent or failing.
+    """The last runs, what is new, who changed position or entered the debate, and which sources are silent or failing.
 
     \b
     Example: debatewatch status
@@ -835,7 +835,13 @@ def _print_status(state: Mapping[str, Any]) -> None:
         [[r["id"], r["step"], r["status"], r["started_at"], r["counts"]] for r in state["runs"]],
         ["run", "step", "status", "started", "counts"],
     )
-    for title, rows in (("Sources to look at", state["sources"]), ("Changes of position", state["changes"])):
+    for title, name in (
+        ("Sources to look at", "sources"),
+        ("Changes of position", "changes"),
+        ("Bursts of topics", "bursts"),
+        ("New in the debate", "new_actors"),
+    ):
+        rows = state[name]
         if rows:
             click.secho(title, bold=True)
             _table([list(row.values()) for row in rows], [name.replace("_", " ") for name in rows[0]])

@@ -301,6 +301,6 @@ EXPORTS: dict[str, Export] = {
             (*_PERIOD, "mode", "rows", "columns", "qualifier", "normalization", "duplicates"),
         ),
         Export("dna", "a file for Discourse Network Analyzer (the coder's password is debatewatch)", _dna, ("dna",)),
-        Export("atom", "changes of position as an Atom feed", _atom, ("atom", "xml")),
+        Export("atom", "changes of position, bursts of topics and new actors as an Atom feed", _atom, ("atom", "xml")),
     )
 }

@@ -531,6 +531,42 @@ FROM months LEFT JOIN (
 ) AS found ON found.period = months.month
 """
 
+_EVENTS = """
+CREATE TABLE topic_bursts (
+    id INTEGER PRIMARY KEY,
+    topic_id INTEGER NOT NULL REFERENCES topics(id) ON DELETE CASCADE,
+    started_on TEXT NOT NULL,
+    ended_on TEXT NOT NULL,
+    documents INTEGER NOT NULL,
+    expected REAL NOT NULL,
+    strength REAL NOT NULL,
+    method TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id)
+) STRICT;
+CREATE INDEX topic_bursts_topic ON topic_bursts(topic_id);
+
+-- Who entered the debate after its first 90 days, when everybody is new: an actor of debate.toml at once, anybody else with a
+-- second text, because one text may have made a name up of something else.
+CREATE VIEW new_actors AS
+WITH spoken AS (
+    SELECT coalesce(s.actor_id, s.speaker_name) AS who, s.actor_id, s.speaker_name, s.id AS statement_id, s.document_id,
+           d.published_at,
+           row_number() OVER (PARTITION BY coalesce(s.actor_id, s.speaker_name) ORDER BY d.published_at, s.id) AS place
+    FROM statements AS s JOIN documents AS d ON d.id = s.document_id
+    WHERE d.published_at IS NOT NULL AND (s.actor_id IS NOT NULL OR s.speaker_name != 'AUTHOR')
+      AND d.id IN (SELECT document_id FROM articles)
+), counted AS (
+    SELECT who, count(*) AS statements, count(DISTINCT document_id) AS documents FROM spoken GROUP BY who
+)
+SELECT coalesce(actors.name, spoken.speaker_name) AS speaker, spoken.actor_id AS actor_id, spoken.published_at AS entered_at,
+       statements.side AS side, spoken.statement_id AS statement_id, counted.statements AS statements,
+       counted.documents AS documents
+FROM spoken JOIN counted ON counted.who = spoken.who JOIN statements ON statements.id = spoken.statement_id
+LEFT JOIN actors ON actors.id = spoken.actor_id
+WHERE spoken.place = 1 AND (spoken.actor_id IS NOT NULL OR counted.documents > 1)
+  AND julianday(spoken.published_at) > (SELECT julianday(min(published_at)) + 90 FROM spoken)
+"""
+
 
 @migrations()
 def m001_tables(db: Database) -> None:
@@ -568,3 +604,9 @@ def m005_timelines_with_healthy_sources(db: Database) -> None:
 def m006_polarisation(db: Database) -> None:
     """Polarisation by month."""
     _execute_all(db, _POLARISATION_VIEW)
+
+
+@migrations()
+def m007_bursts_and_new_actors(db: Database) -> None:
+    """Weeks in which a topic takes an unusual share of the coverage, and who enters the debate."""
+    _execute_all(db, _EVENTS)

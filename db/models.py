@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 Outcome = Literal["stored", "unchanged", "off_topic", "duplicate", "disallowed", "failed"]
@@ -324,6 +324,30 @@ class PositionChange:
     """0 to 1; the method says what it means."""
     before_statements: tuple[int, ...]
     after_statements: tuple[int, ...]
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeekCount:
+    """Unique texts of a topic that first appeared in a week; `week` is its Monday (UTC)."""
+
+    topic_id: int
+    week: date
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class TopicBurst:
+    """Weeks in which a topic took an unusual share of the coverage; both days included, UTC."""
+
+    topic_id: int
+    started_on: date
+    ended_on: date
+    documents: int
+    expected: float
+    """Documents that its usual share would have given."""
+    strength: float
+    """How much likelier a burst makes these weeks, in nats."""
     method: str
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from sqlite_utils import Database
+
+from db.migrations import migrations
 from db.models import StoreError
 
 Row = dict[str, Any]
@@ -22,7 +25,7 @@ Row = dict[str, Any]
 def open_read(path: Path | str) -> Iterator[sqlite3.Connection]:
     """A read-only connection to a Debatewatch database, closed at the end.
 
-    Raises StoreError with one line when the file is missing, is no database, or is not one of ours.
+    Raises StoreError with one line when the file is missing, is no database, is not one of ours, or has an older schema.
     """
     path = Path(path)
     if not path.is_file():
@@ -35,6 +38,9 @@ def open_read(path: Path | str) -> Iterator[sqlite3.Connection]:
     if found is None:
         connection.close()
         raise StoreError(f"{path}: not a Debatewatch database; name one with --db")
+    if migrations.pending(Database(connection)):
+        connection.close()
+        raise StoreError(f"{path}: made by an older Debatewatch; `debatewatch analyze` brings it up to date")
     try:
         yield connection
     finally:
@@ -81,7 +87,8 @@ def outcomes(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def status(connection: sqlite3.Connection) -> dict[str, Any]:
-    """For the command `status`: totals, the last ten runs, open failures, sources that are not ok, the newest changes."""
+    """For the command `status`: totals, the last ten runs, open failures, sources that are not ok, the newest changes,
+    bursts and new actors."""
     runs = rows(
         connection, "SELECT id, step, status, started_at, finished_at, counts FROM runs ORDER BY id DESC LIMIT 10"
     )
@@ -106,6 +113,8 @@ def status(connection: sqlite3.Connection) -> dict[str, Any]:
                WHERE state NOT IN ('ok', 'removed') ORDER BY state, source_id""",
         ),
         "changes": changes(connection, limit=10),
+        "bursts": bursts(connection, limit=10),
+        "new_actors": new_actors(connection, limit=10),
     }
 
 
@@ -121,6 +130,29 @@ def changes(connection: sqlite3.Connection, *, limit: int = 1000) -> list[Row]:
            FROM position_changes AS c LEFT JOIN actors AS a ON a.id = c.actor_id
            LEFT JOIN propositions AS p ON p.id = c.proposition_id
            ORDER BY c.changed_at DESC, c.id LIMIT ?""",
+        [limit],
+    )
+
+
+def bursts(connection: sqlite3.Connection, *, limit: int = 1000) -> list[Row]:
+    """Weeks in which a topic took an unusual share of the coverage, newest first: topic_id, topic, started_on, ended_on, documents,
+    expected, strength."""
+    return rows(
+        connection,
+        """SELECT b.topic_id, t.label AS topic, b.started_on, b.ended_on, b.documents, round(b.expected, 1) AS expected,
+                  round(b.strength, 2) AS strength
+           FROM topic_bursts AS b JOIN topics AS t ON t.id = b.topic_id ORDER BY b.started_on DESC, b.id LIMIT ?""",
+        [limit],
+    )
+
+
+def new_actors(connection: sqlite3.Connection, *, limit: int = 1000) -> list[Row]:
+    """Who entered the debate, newest first: speaker, actor_id, entered_at, side (of the first statement), statement_id,
+    statements, documents."""
+    return rows(
+        connection,
+        """SELECT speaker, actor_id, substr(entered_at, 1, 10) AS entered_at, side, statement_id, statements, documents
+           FROM new_actors ORDER BY entered_at DESC, statement_id LIMIT ?""",
         [limit],
     )
 

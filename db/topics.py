@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable
+from datetime import date
 
 from db.connection import Connection, as_json
 from db.models import (
     Topic,
     TopicAssignment,
+    TopicBurst,
     TopicEvent,
+    WeekCount,
 )
 
 
@@ -50,6 +53,55 @@ class Topics(Connection):
             )
             for row in self._rows("SELECT * FROM topics WHERE ended_run_id IS NULL ORDER BY id")
         ]
+
+    def topic_weeks(self) -> tuple[list[WeekCount], dict[date, int]]:
+        """Texts of each standing topic by week of their first appearance, and everything collected by week (texts once, pages
+        off topic included), from the first week with a text to the last."""
+        monday = "date({0}, '-6 days', 'weekday 1')"
+        counts = [
+            WeekCount(int(row["topic_id"]), date.fromisoformat(row["week"]), int(row["documents"]))
+            for row in self._rows(
+                f"""SELECT c.topic_id, {monday.format("d.published_at")} AS week, count(*) AS documents
+                    FROM current_document_topics AS c JOIN documents AS d ON d.id = c.document_id
+                    JOIN topics AS t ON t.id = c.topic_id AND t.ended_run_id IS NULL
+                    WHERE d.published_at IS NOT NULL AND d.id IN (SELECT document_id FROM articles)
+                    GROUP BY 1, 2 ORDER BY 1, 2"""
+            )
+        ]
+        weeks = {
+            date.fromisoformat(row["week"]): (int(row["pages"]), int(row["texts"]))
+            for row in self._rows(
+                f"""SELECT {monday.format("published_at")} AS week, count(*) AS pages, sum(on_topic) AS texts FROM (
+                        SELECT published_at, 1 AS on_topic FROM documents WHERE id IN (SELECT document_id FROM articles)
+                        UNION ALL SELECT published_at, 0 FROM collected WHERE on_topic = 0
+                    ) WHERE published_at IS NOT NULL GROUP BY 1 ORDER BY 1"""
+            )
+        }
+        with_text = [week for week, (_, texts) in weeks.items() if texts]
+        inside = (week for week in weeks if with_text and with_text[0] <= week <= with_text[-1])
+        return counts, {week: weeks[week][0] for week in inside}
+
+    def replace_topic_bursts(self, run_id: int, bursts: Iterable[TopicBurst]) -> None:
+        """Makes `topic_bursts` equal to what this run found."""
+        with self._write() as connection:
+            connection.execute("DELETE FROM topic_bursts")
+            connection.executemany(
+                """INSERT INTO topic_bursts (topic_id, started_on, ended_on, documents, expected, strength, method, run_id)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+                [
+                    (
+                        b.topic_id,
+                        b.started_on.isoformat(),
+                        b.ended_on.isoformat(),
+                        b.documents,
+                        float(b.expected),
+                        float(b.strength),
+                        b.method,
+                        run_id,
+                    )
+                    for b in bursts
+                ],
+            )
 
     def last_topic_fit(self) -> tuple[int, str] | None:
         """Id and version of the run whose fit the standing topics come from, however it ended; None before the first."""

@@ -30,6 +30,7 @@ from db.models import (
     StoreError,
 )
 from db.store import Store
+from nlp import bursts as bursts_step
 from nlp import changes as changes_step
 from nlp.debate import Debate
 from nlp.reader import Reader, ReadFailure, Reading
@@ -231,11 +232,14 @@ def _topics(job: _Job) -> StepReport:
 
 
 def _changes(job: _Job) -> StepReport:
-    """Changes of position over all statements; nothing is written when the statements are those of the last run."""
+    """Changes of position over all statements, and bursts of all topics; nothing is written when both are what they were in the
+    last run."""
     started = time.monotonic()
     statements = job.store.judged_statements()
+    weeks = job.store.topic_weeks()
     seen = [(s.id, s.speaker.name, s.speaker.actor_id, s.side, s.published_at, s.positions) for s in statements]
-    version = f"{changes_step.METHOD}/{hashlib.sha256(repr(seen).encode()).hexdigest()[:16]}"
+    digest = hashlib.sha256(repr((seen, weeks)).encode()).hexdigest()[:16]
+    version = f"{changes_step.METHOD}/{bursts_step.METHOD}/{digest}"
     last = job.store.last_run("changes")
     if last is not None and last[1] == version:
         return StepReport("changes", 0, 0, 0, time.monotonic() - started)
@@ -243,11 +247,15 @@ def _changes(job: _Job) -> StepReport:
     with _run(job.store, "changes", version, {"seed": job.seed}, {}, tally) as run_id:
         found = changes_step.find_changes(statements, seed=job.seed)
         job.store.replace_position_changes(run_id, found)
+        bursts = bursts_step.find_bursts(*weeks)
+        job.store.replace_topic_bursts(run_id, bursts)
         tally.done = len(found)
         job.progress(1, 1, "changes of position")
     undated = sum(s.published_at is None for s in statements)
-    notes = (f"{undated} statements without a date were left out",) if undated else ()
-    return StepReport("changes", tally.done, 0, undated, time.monotonic() - started, notes)
+    notes = [f"{undated} statements without a date were left out"] if undated else []
+    if bursts:
+        notes.append(f"{len(bursts)} bursts of topics")
+    return StepReport("changes", tally.done, 0, undated, time.monotonic() - started, tuple(notes))
 
 
 _RUNNERS: Final[dict[str, Callable[[_Job], StepReport]]] = {

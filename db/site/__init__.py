@@ -20,7 +20,7 @@ from db.site.security import Application, with_security_headers
 
 
 async def changes_feed(request: Any, datasette: Any) -> Any:
-    """Changes of position as Atom."""
+    """What changed, as Atom."""
 
     def absolute(path: str) -> str:
         return str(datasette.absolute_url(request, datasette.urls.path(path)))

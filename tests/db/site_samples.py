@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from db.models import (
     Statement,
     Topic,
     TopicAssignment,
+    TopicBurst,
 )
 from db.store import Store
 
@@ -211,6 +212,7 @@ def build_sample(folder: Path, *, hostile: bool = False) -> Sample:
                 )
             ],
         )
+        store.replace_topic_bursts(changes, [TopicBurst(1, date(2024, 1, 1), date(2024, 1, 7), 4, 0.5, 6.0, "test")])
         store.record_failure(
             reading, "statements", "ValueError", HOSTILE if hostile else "nothing to read", url=urls[0]
         )

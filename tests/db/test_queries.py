@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlite_utils
 
+from db.migrations import migrations
 from db.models import InputError, StoreError
 from db.queries import change_evidence, changes, open_read, rows, speakers, status, summary, totals
 from db.timelines import Timeline, timeline
@@ -200,4 +202,11 @@ def test_what_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE recipes (id INTEGER)")
     with pytest.raises(StoreError, match="not a Debatewatch database"), open_read(tmp_path / "other.db"):
+        pass
+
+
+def test_a_database_of_an_older_version_is_told_with_the_mend(tmp_path: Path) -> None:
+    with sqlite_utils.Database(tmp_path / "old.db") as old:
+        migrations.apply(old, stop_before="m005_timelines_with_healthy_sources")
+    with pytest.raises(StoreError, match="older Debatewatch; `debatewatch analyze`"), open_read(tmp_path / "old.db"):
         pass

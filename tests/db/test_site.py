@@ -219,7 +219,7 @@ def test_a_path_with_signs_that_mean_something_in_addresses_is_served(tmp_path: 
 def test_every_query_is_described_and_gives_rows_without_parameters(site: Site, query: str) -> None:
     assert QUERIES[query]["title"]
     assert QUERIES[query]["description"]
-    assert site.rows(f"{query}.json")
+    assert site.rows(f"{query}.json") or query == "new_actors", "nobody enters so small a debate: see test_events"
 
 
 @pytest.mark.parametrize("query", list(QUERIES))
@@ -329,7 +329,8 @@ def test_the_feed_has_one_entry_for_each_change_with_an_id_that_lasts(site: Site
     assert answer.headers["content-type"].startswith("application/atom+xml")
     atom = "{http://www.w3.org/2005/Atom}"
     feed = ET.fromstring(answer.text)
-    (entry,) = feed.findall(f"{atom}entry")
+    entry, burst = feed.findall(f"{atom}entry")
+    assert burst.findtext(f"{atom}title") == "Burst of a topic: Corvid and its weights"
     assert entry.findtext(f"{atom}title") == "Tomas Brandvik: closed to open on side as a whole"
     assert entry.find(f"{atom}link").attrib["href"].endswith(f"/-/statement/{site.sample.after}")  # type: ignore[union-attr]
     assert ET.fromstring(site.get("/-/changes.atom").text).findtext(f"{atom}entry/{atom}id") == entry.findtext(
