@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nlp.debate import Debate
 
 PERIODS = ("day", "week", "month", "quarter")
-TIMELINES = ("topics", "stances", "actors", "polarisation")
+TIMELINES = ("topics", "stances", "actors", "terms", "polarisation")
 TIMELINE_FORMATS = ("csv", "json", "parquet", "html", "png", "svg")
 
 
@@ -305,7 +305,11 @@ def import_(
 def _analysis_options(command: Callable[..., int]) -> Callable[..., int]:
     options = [
         click.option(
-            "--step", "steps", multiple=True, metavar="NAME", help="Only this step (read, stance, topics, changes)."
+            "--step",
+            "steps",
+            multiple=True,
+            metavar="NAME",
+            help="Only this step (read, stance, topics, terms, changes).",
         ),
         click.option(
             "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that read."
@@ -567,7 +571,7 @@ def _read(path: Path) -> bytes:
 def timeline(
     kind: str, db_path: Path, by: str, zone: str, format_: str | None, output: Path | None, **filters: Any
 ) -> int:
-    """Topics, stances, actors or polarisation over time, with the share of what was collected beside each count.
+    """Topics, stances, actors, terms or polarisation over time, with the share of what was collected beside each count.
 
     \b
     Example: debatewatch timeline stances --by quarter --format png -o stances.png

@@ -30,6 +30,7 @@ _TITLES = {
     "topics": "Topics",
     "stances": "Sides taken",
     "actors": "Who speaks",
+    "terms": "Terms used",
     "polarisation": "Polarisation",
 }
 _UNITS = {"day": "day", "week": "ISO week", "month": "month", "quarter": "quarter"}
@@ -114,14 +115,14 @@ def _without_markup(page: str) -> str:
 
 def _bars(alt: Any, timeline: Timeline, spans: list[Span], width: int) -> Any:
     """Stacked bars that span their period. The stacks are added up here, so that a bar has its period's width."""
-    measure = "articles" if timeline.kind == "topics" else "statements"
+    measure = {"topics": "articles", "terms": "uses"}.get(timeline.kind, "statements")
     by_share = timeline.kind == "topics"
     shown, colors = _series(timeline, measure)
     order = list(colors)
     axis = (
         alt.Axis(format=".0%", title="share of what was collected", tickCount=5)
         if by_share
-        else _count_axis(alt, "statements", 6)
+        else _count_axis(alt, measure, 6)
     )
     records = _stacked(_records(timeline, shown, measure), spans, order, "share" if by_share else "count")
     highest = max((record["high"] for record in records), default=0)
@@ -409,6 +410,7 @@ def _notes(timeline: Timeline, source: str, spans: list[Span]) -> list[str]:
         "topics": "Articles on each topic, as a share of everything collected in the period (pages off topic included).",
         "stances": "Statements found on each side, each counted once however often its text was reprinted.",
         "actors": "Statements found, by speaker; all rows on one scale.",
+        "terms": "Uses of each term, each counted once however often its text was reprinted.",
         "polarisation": "0: nobody opposes anybody; 1: two camps of equal size, opposed on everything they both speak of. "
         "A period without two actors on one question has none.",
     }[timeline.kind]

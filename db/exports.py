@@ -75,7 +75,7 @@ def write_timeline(
     output: Path | None = None,
     filters: Options | None = None,
 ) -> None:
-    """Writes a timeline (topics, stances, actors, polarisation) by day, week, month or quarter to a file, or to standard output.
+    """Writes a timeline (topics, stances, actors, terms, polarisation) by day, week, month or quarter to a file or standard output.
 
     filters: those of `db.timelines.timeline`, with since and until (datetimes). Raises InputError for unknown names.
     """

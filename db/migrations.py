@@ -567,6 +567,63 @@ WHERE spoken.place = 1 AND (spoken.actor_id IS NOT NULL OR counted.documents > 1
   AND julianday(spoken.published_at) > (SELECT julianday(min(published_at)) + 90 FROM spoken)
 """
 
+_TERMS = """
+CREATE TABLE terms (
+    id TEXT PRIMARY KEY,
+    label TEXT NOT NULL,
+    parts TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(parts)),
+    fits TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(fits)),
+    loosely TEXT NOT NULL DEFAULT '[]' CHECK (json_valid(loosely)),
+    position INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE term_uses (
+    id INTEGER PRIMARY KEY,
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    term_id TEXT NOT NULL REFERENCES terms(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    model_id TEXT REFERENCES actors(id),
+    denied INTEGER NOT NULL DEFAULT 0 CHECK (denied IN (0, 1)),
+    sentence TEXT NOT NULL DEFAULT '',
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    CHECK (start >= 0 AND "end" > start)
+) STRICT;
+CREATE INDEX term_uses_document ON term_uses(document_id, start);
+CREATE INDEX term_uses_term ON term_uses(term_id, document_id);
+
+CREATE VIEW term_timeline AS
+WITH counted AS (
+    SELECT substr(a.published_at, 1, 7) AS month, u.term_id, count(DISTINCT a.document_id) AS documents,
+           count(DISTINCT a.id) AS articles, count(DISTINCT u.id) AS uses, count(DISTINCT CASE WHEN EXISTS (
+               SELECT 1 FROM statements AS s WHERE s.document_id = u.document_id AND s.start <= u.start AND u."end" <= s."end"
+           ) THEN u.id END) AS uses_in_statements
+    FROM articles AS a JOIN term_uses AS u USING (document_id) WHERE a.published_at IS NOT NULL GROUP BY 1, 2
+)
+SELECT months.month AS month, terms.id AS term_id, terms.label AS term,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.documents, 0) END AS documents,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.articles, 0) END AS articles,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.uses, 0) END AS uses,
+       CASE WHEN healthy_sources > 0 THEN coalesce(counted.uses_in_statements, 0) END AS uses_in_statements,
+       months.collected AS collected,
+       round(coalesce(counted.articles, 0) * 1.0 / nullif(months.collected, 0), 6) AS share,
+       healthy_sources,
+       CASE WHEN healthy_sources = 0 THEN 'no data' WHEN counted.uses > 0 THEN 'counted' ELSE 'zero' END AS state
+FROM months CROSS JOIN terms LEFT JOIN counted ON counted.month = months.month AND counted.term_id = terms.id;
+
+-- Terms that promise something of a model, said of models whose licence debate.toml knows.
+CREATE VIEW term_verdicts AS
+SELECT u.id AS use_id, u.term_id AS term_id, terms.label AS term, u.model_id AS model_id, actors.name AS model,
+       actors.licence AS licence,
+       CASE WHEN u.denied THEN 'denied'
+            WHEN actors.licence IN (SELECT value FROM json_each(terms.fits)) THEN 'right'
+            WHEN actors.licence IN (SELECT value FROM json_each(terms.loosely)) THEN 'loose'
+            ELSE 'misuse' END AS verdict,
+       u.sentence AS sentence, u.document_id AS document_id, u.start AS start, u."end" AS "end"
+FROM term_uses AS u JOIN terms ON terms.id = u.term_id JOIN actors ON actors.id = u.model_id
+WHERE actors.licence IS NOT NULL AND terms.fits != '[]'
+"""
+
 
 @migrations()
 def m001_tables(db: Database) -> None:
@@ -610,3 +667,9 @@ def m006_polarisation(db: Database) -> None:
 def m007_bursts_and_new_actors(db: Database) -> None:
     """Weeks in which a topic takes an unusual share of the coverage, and who enters the debate."""
     _execute_all(db, _EVENTS)
+
+
+@migrations()
+def m008_terms(db: Database) -> None:
+    """How the debate names things: terms, where texts use them, and of which model."""
+    _execute_all(db, _TERMS)

@@ -183,6 +183,18 @@ class PropositionRow:
 
 
 @dataclass(frozen=True, slots=True)
+class TermRow:
+    """A term of debate.toml as the database keeps it: see nlp.debate.Term."""
+
+    id: str
+    label: str
+    parts: tuple[str, ...]
+    fits: tuple[str, ...]
+    loosely: tuple[str, ...]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class AffiliationRow:
     """`actor_id` worked for `organisation_id`; `start` and `end` are YYYY, YYYY-MM or None when unknown or still so."""
 
@@ -325,6 +337,20 @@ class PositionChange:
     before_statements: tuple[int, ...]
     after_statements: tuple[int, ...]
     method: str
+
+
+@dataclass(frozen=True, slots=True)
+class TermUse:
+    """A term in a text. `model_id`: the model that it is said of, None when of none or unknown; `denied`: that the
+    text denies it of the model or leaves it open."""
+
+    term_id: str
+    start: int
+    end: int
+    model_id: str | None = None
+    denied: bool = False
+    sentence: str = ""
+    """Where a model is named, the sentence around the term, cut to a quotation."""
 
 
 @dataclass(frozen=True, slots=True)

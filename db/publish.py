@@ -26,6 +26,7 @@ _ANCHOR = 32
 _STEPS = """
 DELETE FROM statements WHERE document_id NOT IN (SELECT document_id FROM articles);
 DELETE FROM mentions WHERE document_id NOT IN (SELECT document_id FROM articles);
+DELETE FROM term_uses WHERE document_id NOT IN (SELECT document_id FROM articles);
 UPDATE documents SET text = '';
 UPDATE statements SET text = rtrim(substr(text, 1, :longest - 1)) || '…' WHERE length(text) > :longest;
 DELETE FROM document_bands;

@@ -86,7 +86,7 @@ class Readings(Connection):
         """Marks documents as seen by this version of a step, without other rows (skipped ones, and steps over vectors)."""
         with self._write() as connection:
             for document_id in document_ids:
-                _mark_document(connection, document_id, step, version, status, run_id)
+                mark_document(connection, document_id, step, version, status, run_id)
 
     def fail_document(
         self, run_id: int, step: str, version: str, document_id: int, error: str, detail: str = ""
@@ -94,7 +94,7 @@ class Readings(Connection):
         """A document that the step could not read: a row in `failures`, and tried again by the next run."""
         with self._write() as connection:
             insert_failure(connection, run_id, step, error, detail, document_id=document_id)
-            _mark_document(connection, document_id, step, version, "failed", run_id)
+            mark_document(connection, document_id, step, version, "failed", run_id)
 
     def save_readings(
         self,
@@ -143,7 +143,7 @@ class Readings(Connection):
                         for s in statements
                     ],
                 )
-                _mark_document(connection, document.id, step, version, "done", run_id)
+                mark_document(connection, document.id, step, version, "done", run_id)
 
     def statements_to_judge(self, version: str, *, after: int = 0, limit: int = 256) -> list[StoredStatement]:
         """The next statements with id > `after` whose stance this version has not judged; what a person coded is never
@@ -217,9 +217,10 @@ class Readings(Connection):
                 )
 
 
-def _mark_document(
+def mark_document(
     connection: sqlite3.Connection, document_id: int, step: str, version: str, status: str, run_id: int
 ) -> None:
+    """Notes what a version of a step made of a document, within the caller's transaction."""
     connection.execute(
         "INSERT OR REPLACE INTO document_steps (document_id, step, version, status, run_id) VALUES (?, ?, ?, ?, ?)",
         [document_id, step, version, status, run_id],

@@ -39,6 +39,12 @@ class TimelineSql:
                        count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
                 FROM articles AS a JOIN statements AS s USING (document_id)
                 WHERE {_SPOKEN} AND {in_range} AND {_CHOSEN} AND {_IN_TOPIC} GROUP BY 1, 2""",
+            "terms": f"""
+                SELECT {period} AS period, u.term_id AS id, count(DISTINCT a.document_id) AS documents,
+                       count(DISTINCT a.id) AS articles, count(DISTINCT u.id) AS uses,
+                       count(DISTINCT CASE WHEN {_IN_STATEMENT} THEN u.id END) AS uses_in_statements
+                FROM articles AS a JOIN term_uses AS u USING (document_id)
+                WHERE {_NOBODY_ASKED} OR {_IN_STATEMENT}) AND {in_range} AND {_CHOSEN} AND {_IN_TOPIC} GROUP BY 1, 2""",
             "polarisation": f"""
                 SELECT {period} AS period, 'all' AS id, count(DISTINCT s.id) AS statements,
                        count(DISTINCT a.document_id) AS documents, count(DISTINCT a.id) AS articles
@@ -128,6 +134,7 @@ SERIES = {
     "topics": """SELECT CAST(id AS TEXT) AS id, label FROM topics WHERE ended_run_id IS NULL
                  AND (:topic IS NULL OR id = CAST(:topic AS INTEGER)) ORDER BY size DESC, id""",
     "stances": "SELECT id, name AS label FROM sides WHERE :side IS NULL OR id = :side ORDER BY position",
+    "terms": "SELECT id, label FROM terms ORDER BY position",
     "polarisation": "SELECT 'all' AS id, 'Polarisation' AS label",
 }
 """By kind: the series that a timeline has whatever is counted."""
@@ -154,5 +161,9 @@ _SPOKEN_BY_ANY_SIDE = """(:actor IS NULL OR coalesce(s.actor_id, s.speaker_name)
     AND (:proposition IS NULL OR EXISTS (SELECT 1 FROM positions AS p
          WHERE p.statement_id = s.id AND p.proposition_id = :proposition))"""
 _SPOKEN = f"(:side IS NULL OR s.side = :side) AND {_SPOKEN_BY_ANY_SIDE}"
-_HAS_STATEMENT = f"""(:side IS NULL AND :actor IS NULL AND :proposition IS NULL
+_NOBODY_ASKED = "(:side IS NULL AND :actor IS NULL AND :proposition IS NULL"
+_HAS_STATEMENT = f"""{_NOBODY_ASKED}
     OR EXISTS (SELECT 1 FROM statements AS s WHERE s.document_id = a.document_id AND {_SPOKEN}))"""
+# A use of a term counts as somebody's when it stands in a statement of theirs.
+_IN_STATEMENT = f"""EXISTS (SELECT 1 FROM statements AS s WHERE s.document_id = u.document_id
+    AND s.start <= u.start AND u."end" <= s."end" AND {_SPOKEN})"""

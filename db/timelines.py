@@ -1,8 +1,9 @@
-"""Timelines: how much of what was collected in each period carries a topic, a side, or an actor, and how polarised the debate was.
-Read-only.
+"""Timelines: how much of what was collected in each period carries a topic, a side, an actor or a term, and how polarised
+the debate was. Read-only.
 
 One definition for the command line, the exports and the charts; by month it gives the same figures as the views
-`topic_timeline`, `stance_timeline`, `stance_intervals` and `polarisation_timeline`, which the site and its canned queries read:
+`topic_timeline`, `stance_timeline`, `stance_intervals`, `term_timeline` and `polarisation_timeline`, which the site and its
+canned queries read:
 
 - a period is a day, an ISO 8601 week, a month or a quarter, by the publication date of each article, in UTC or the zone named; a
   date without a time of day (midnight UTC) is that day in every zone;
@@ -31,7 +32,7 @@ from db.polarisation import polarisation
 from db.queries import Row, rows
 from db.timeline_sql import FILTERS, NAMES, SERIES, TimelineSql
 
-Kind = Literal["topics", "stances", "actors", "polarisation"]
+Kind = Literal["topics", "stances", "actors", "terms", "polarisation"]
 By = Literal["day", "week", "month", "quarter"]
 
 MAX_ACTORS = 20
@@ -41,6 +42,7 @@ COUNTS: Mapping[Kind, tuple[str, ...]] = {
     "topics": ("documents", "articles"),
     "stances": ("documents", "articles", "statements"),
     "actors": ("documents", "articles", "statements", "mentions"),
+    "terms": ("documents", "articles", "uses", "uses_in_statements"),
     "polarisation": ("documents", "articles", "statements"),
 }
 """What is counted of each kind."""
@@ -55,9 +57,9 @@ class Timeline:
     """A timeline: one row a period and series, periods ascending, series in the order of `series`.
 
     rows: period ("2024-03", "2024-W11", "2024-Q1", "2024-03-14"), start (first day), id, label, documents, articles,
-    statements (stances and actors), mentions (actors: articles that name the actor), collected, share, for stances
-    statement_share with its bounds, for polarisation actors, pairs and polarisation, healthy_sources, state ("counted", "zero",
-    "no data").
+    statements (stances, actors, polarisation), mentions (actors: articles that name the actor), uses and uses_in_statements
+    (terms), collected, share, for stances statement_share with its bounds, for polarisation actors, pairs and polarisation,
+    healthy_sources, state ("counted", "zero", "no data").
     """
 
     kind: Kind

@@ -25,6 +25,7 @@ SHIPPED: Final = Path(__file__).with_name("debate.toml")
 
 KINDS: Final = ("person", "company", "organisation", "government", "model", "law", "product", "publication")
 LICENCES: Final = ("open-source", "open-weights", "restricted", "proprietary")
+PARTS: Final = ("weights", "code", "data", "licence")
 
 _ID = re.compile(r"[a-z0-9]+(?:[-.][a-z0-9]+)*")
 _COLOR = re.compile(r"#[0-9A-Fa-f]{6}")
@@ -60,6 +61,21 @@ class Proposition:
     label: str
     agree: tuple[str, ...]
     disagree: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A way to name things in the debate. Said of a model whose licence is in `fits` it is right, in `loosely` it is loose, of
+    another it is misused; without `fits` nothing is judged."""
+
+    id: str
+    label: str
+    forms: tuple[str, ...]
+    """As written; capitals, hyphens for spaces and a plural s do not matter."""
+    parts: tuple[str, ...] = ()
+    """The parts of a model that the term promises to be open."""
+    fits: tuple[str, ...] = ()
+    loosely: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +150,12 @@ class Debate:
     sides: tuple[Side, ...]
     propositions: tuple[Proposition, ...]
     actors: tuple[Actor, ...]
+    terms: tuple[Term, ...] = ()
     actors_by_alias: Mapping[str, tuple[Actor, ...]] = field(init=False, repr=False, compare=False)
     """Every name and alias as written -> its actors; more than one only where `Actor.context_for` tells them apart."""
     fingerprint: str = field(init=False, repr=False, compare=False)
-    """sha256 (hex) of the content; comments, layout and defaults that are written out do not change it."""
+    """sha256 (hex) of the content that texts are read by: sides, propositions, actors. Comments, layout, defaults that are written
+    out, and terms do not change it."""
     _actors: Mapping[str, Actor] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -276,9 +294,11 @@ class _Reader:
         sides += tuple(side for side in _UNIVERSAL_SIDES if side.id not in own)
         propositions = tuple(self._proposition(entry, contested) for entry in self._entries(top, "proposition"))
         actors = tuple(self._actor(entry) for entry in self._entries(top, "actor"))
+        terms = tuple(self._term(entry) for entry in self._entries(top, "term", required=False))
         top.done()
         self._refuse_unknown_actors(actors)
         self._refuse_shared_names(actors)
+        self._refuse_shared_forms(terms)
         debate = Debate(
             id=head.shaped("id", _ID, "open-closed-ai", head.text("id")),
             name=head.text("name"),
@@ -288,13 +308,16 @@ class _Reader:
             sides=sides,
             propositions=propositions,
             actors=actors,
+            terms=terms,
         )
         head.done()
         return debate
 
-    def _entries(self, top: _Entry, table: str) -> Iterator[_Entry]:
+    def _entries(self, top: _Entry, table: str, *, required: bool = True) -> Iterator[_Entry]:
         """Every [[table]] of the file; their ids are well formed and differ."""
         values = top.value(table)
+        if values is None and not required:
+            return
         if not isinstance(values, list) or not values:
             raise top.fault(f"has no [[{table}]]; add at least one")
         seen: set[str] = set()
@@ -334,6 +357,24 @@ class _Reader:
         )
         entry.done()
         return proposition
+
+    def _term(self, entry: _Entry) -> Term:
+        def listed(key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(entry.one_of(key, allowed, value) for value in entry.texts(key))
+
+        term = Term(
+            id=entry.text("id"),
+            label=entry.text("label"),
+            forms=entry.texts("forms", required=True),
+            parts=listed("parts", PARTS),
+            fits=listed("fits", LICENCES),
+            loosely=listed("loosely", LICENCES),
+        )
+        entry.done()
+        both = set(term.fits) & set(term.loosely)
+        if both:
+            raise entry.fault(f'"{min(both)}" stands in fits and in loosely; remove it from one of them')
+        return term
 
     def _actor(self, entry: _Entry) -> Actor:
         wikidata = entry.text("wikidata", required=False)
@@ -406,6 +447,17 @@ class _Reader:
                     raise DebateFileError(
                         f'{self._file}: [[actor]] "{actor.id}": {key} names the actor "{target}", '
                         "which is not defined; add it or mend the name"
+                    )
+
+    def _refuse_shared_forms(self, terms: tuple[Term, ...]) -> None:
+        forms: dict[str, Term] = {}
+        for term in terms:
+            for form in term.forms:
+                other = forms.setdefault(form.casefold().replace("-", " "), term)
+                if other is not term:
+                    raise DebateFileError(
+                        f'{self._file}: [[term]] "{term.id}": shares the form "{form}" with "{other.id}"; '
+                        "remove it from one of them"
                     )
 
     def _refuse_shared_names(self, actors: tuple[Actor, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The steps of the analysis over what is new: read, stance, topics, changes. The only file here that writes to the database.
+"""The steps of the analysis over what is new: read, stance, topics, terms, changes. The only file here that writes to the database.
 
 Each step selects its own work (what this version of it has not seen), commits in batches, and may be killed at any moment and
 started again: nothing is lost and nothing is done twice. A failure on one document is a row in `failures`; the step goes on, and
@@ -28,16 +28,18 @@ from db.models import (
     StepReport,
     StoredStatement,
     StoreError,
+    TermRow,
 )
 from db.store import Store
 from nlp import bursts as bursts_step
 from nlp import changes as changes_step
+from nlp import terms as terms_step
 from nlp.debate import Debate
 from nlp.reader import Reader, ReadFailure, Reading
 from nlp.stance import StanceInput, StanceModel
 from nlp.workers import open_workers
 
-STEPS: Final = ("read", "stance", "topics", "changes")
+STEPS: Final = ("read", "stance", "topics", "terms", "changes")
 Progress = Callable[[int, int, str], None]
 JUDGED_AT_ONCE: Final = 256
 
@@ -166,6 +168,33 @@ def _save_readings(
                 tally.failed += 1
 
 
+# --- terms ----------------------------------------------------------------------------------------------------------------
+
+
+def _terms(job: _Job) -> StepReport:
+    """Where each new document uses the terms of the debate, and of which model."""
+    started = time.monotonic()
+    store, terms = job.store, job.debate.terms
+    # The models that a text names are those that the last reading found.
+    read = store.last_run("read")
+    digest = hashlib.sha256(repr((terms, read and read[1])).encode()).hexdigest()[:16]
+    version = f"{terms_step.METHOD}/{digest}"
+    total = store.count_to_do("terms", version)
+    if not terms or not total:
+        return StepReport("terms", 0, 0, 0, time.monotonic() - started)
+    tally = _Tally()
+    with _run(store, "terms", version, {"terms": len(terms)}, {}, tally) as run_id:
+        after = 0
+        while documents := store.documents_to_do("terms", version, after=after, limit=job.batch, retry_run=run_id):
+            after = documents[-1].id
+            models = store.model_mentions([d.id for d in documents])
+            found = [(d.id, terms_step.find_uses(d.text, terms, models[d.id])) for d in documents]
+            store.save_term_uses(run_id, version, found)
+            tally.done += len(documents)
+            job.progress(tally.done, total, "terms")
+    return StepReport("terms", tally.done, 0, 0, time.monotonic() - started)
+
+
 # --- stance ---------------------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +291,7 @@ _RUNNERS: Final[dict[str, Callable[[_Job], StepReport]]] = {
     "read": _read,
     "stance": _stance,
     "topics": _topics,
+    "terms": _terms,
     "changes": _changes,
 }
 
@@ -317,7 +347,7 @@ def _alone(store_path: Path) -> Iterator[None]:
 
 
 def _sync(store: Store, debate: Debate) -> None:
-    """Brings sides, propositions, actors and affiliations of the database up to the debate file."""
+    """Brings sides, propositions, actors, affiliations and terms of the database up to the debate file."""
     store.sync_debate(
         [SideRow(s.id, s.name, s.color, number, s.description) for number, s in enumerate(debate.sides)],
         [
@@ -330,4 +360,7 @@ def _sync(store: Store, debate: Debate) -> None:
             for actor in debate.actors
             for held in actor.affiliations
         ],
+    )
+    store.sync_terms(
+        TermRow(t.id, t.label, t.parts, t.fits, t.loosely, number) for number, t in enumerate(debate.terms)
     )

@@ -29,6 +29,8 @@ from db.models import (
     SourceRow,
     Speaker,
     Statement,
+    TermRow,
+    TermUse,
     Topic,
     TopicAssignment,
     TopicBurst,
@@ -213,6 +215,12 @@ def build_sample(folder: Path, *, hostile: bool = False) -> Sample:
             ],
         )
         store.replace_topic_bursts(changes, [TopicBurst(1, date(2024, 1, 1), date(2024, 1, 7), 4, 0.5, 6.0, "test")])
+        store.sync_terms([TermRow("open", "open", (), ("open-source",), (), 0)])
+        name = HOSTILE if hostile else "Corvid-1"
+        store.db.execute(
+            "INSERT INTO actors (id, name, kind, licence) VALUES ('corvid-1', ?, 'model', 'restricted')", [name]
+        )
+        store.save_term_uses(changes, "1", [(documents[0], [TermUse("open", 3, 7, "corvid-1", sentence=name)])])
         store.record_failure(
             reading, "statements", "ValueError", HOSTILE if hostile else "nothing to read", url=urls[0]
         )

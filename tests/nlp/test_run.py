@@ -62,6 +62,7 @@ QUERIES = {
     "topics": "SELECT id, label, keywords, size, centroid FROM topics WHERE ended_run_id IS NULL ORDER BY id",
     "document_topics": "SELECT document_id, topic_id, score FROM current_document_topics ORDER BY 1",
     "changes": "SELECT speaker_name, proposition_id, before, after, changed_at FROM position_changes ORDER BY id",
+    "terms": 'SELECT document_id, term_id, start, "end", model_id, denied FROM term_uses ORDER BY id',
     "steps": "SELECT document_id, step, version, status FROM document_steps ORDER BY 1, 2",
 }
 
@@ -108,7 +109,7 @@ def test_nothing_new_is_nothing_done(analysed: Path) -> None:
     before = _rows(analysed)
     runs = _query(analysed, "SELECT count(*) FROM runs")
     reports = analyze(analysed, DEBATE)
-    assert [(r.done, r.failed, r.skipped) for r in reports] == [(0, 0, 0)] * 4
+    assert [(r.done, r.failed, r.skipped) for r in reports] == [(0, 0, 0)] * len(STEPS)
     assert _rows(analysed) == before
     assert _query(analysed, "SELECT count(*) FROM runs") == runs
 

@@ -1,0 +1,114 @@
+"""Words as positions: where a text uses the terms of the debate file, and of which model. Pure: text and mentions in, uses out.
+
+Which model a term is said of is decided only where the words between the two leave little doubt: the term stands before the model
+("open-source models such as Llama 2") or after it ("Llama 2, which Meta calls open source") with nothing but names and words of a
+short list between them. Anything else ("an open-source alternative to GPT-4") is said of no model here: a table that accuses
+somebody of misuse must rather miss a case than make one up. "Not", "so-called", "whether" and the like make the use a denied one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from db.models import Mention, TermUse
+from nlp.debate import Term
+
+METHOD = "terms-1"
+MAX_GAP = 80
+"""Characters between a term and the model it is said of."""
+MAX_SENTENCE = 300
+"""Characters of the sentence that are kept as evidence."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”’)\]]*\s+(?=[\"“‘(\[]?[A-Z0-9])|\n+")
+_WORD = re.compile(r"[^\W_][\w'’.-]*")
+_BREAK = re.compile(r"[;:—–]")
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_BEFORE_MODEL = frozenset(
+    _words("""
+ai language large small reasoning model models llm llms version versions release system systems family series chatbot
+such as like called named known the its an a and other new latest including weights""")
+)
+"""What may stand between a term and a model after it."""
+_AFTER_MODEL = frozenset(
+    _words("""
+is are was were be been being remains remain became become as called calls call calling described describes describe
+billed touted marketed labelled labeled presented released which that it its an a the fully truly really genuinely
+also now still and says say said under model models family""")
+)
+"""What may stand between a model and a term after it."""
+_DENIALS = frozenset(
+    _words("""
+not never hardly nor isn't aren't wasn't weren't isn’t aren’t wasn’t weren’t no longer falsely wrongly misleadingly
+so-called supposedly allegedly anything but whether if would could""")
+)
+"""Words with which a text denies the term of the model, or leaves it open."""
+_SOMETHING_ELSE = re.compile(
+    r"[\s-]+(?:alternatives?|rivals?|communit|developer|movement|advocate|definition|initiative|foundation|project|librar|tool|"
+    r"framework|software|code|data|intelligence|camp|side|debate|licen[cs]e|ecosystem|approach|philosophy|principles?|efforts?)",
+    re.IGNORECASE,
+)
+"""What follows a term that is said of something else than a model."""
+
+
+def term_pattern(term: Term) -> re.Pattern[str]:
+    """Matches every form of a term, the longest first."""
+    forms = sorted(term.forms, key=len, reverse=True)
+    written = (r"[\s\u2010\u2011-]+".join(map(re.escape, re.split(r"[\s-]+", form))) for form in forms)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(written)})s?(?!\w)", re.IGNORECASE)
+
+
+def find_uses(text: str, terms: Sequence[Term], models: Sequence[Mention]) -> list[TermUse]:
+    """Every use of a term in a text, by place; where two forms overlap, the longer one.
+
+    models: the mentions of models in the same text, with their actor ids. Offsets count characters of the text.
+    """
+    found = [(match.start(), match.end(), term) for term in terms for match in term_pattern(term).finditer(text)]
+    uses: list[TermUse] = []
+    end = 0
+    sentences = _sentences(text)
+    for start, stop, term in sorted(found, key=lambda use: (use[0], -use[1], use[2].id)):
+        if start < end:
+            continue
+        end = stop
+        first, last = next((s for s in sentences if s[0] <= start < s[1]), (start, stop))
+        model_id, denied = _said_of(text, start, stop, [m for m in models if first <= m.start and m.end <= last])
+        sentence = text[first:last].strip() if model_id else ""
+        uses.append(TermUse(term.id, start, stop, model_id, denied, _short(sentence)))
+    return uses
+
+
+def _short(sentence: str) -> str:
+    return sentence if len(sentence) <= MAX_SENTENCE else sentence[: MAX_SENTENCE - 1].rstrip() + "…"
+
+
+def _sentences(text: str) -> list[tuple[int, int]]:
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    return list(zip([0, *ends], [*ends, len(text)], strict=True))
+
+
+def _said_of(text: str, start: int, end: int, models: Sequence[Mention]) -> tuple[str | None, bool]:
+    """The nearest model that the term at start:end is said of, and whether it is denied; (None, False) when of none."""
+    if _SOMETHING_ELSE.match(text, end):
+        return None, False
+    for model in sorted(models, key=lambda m: max(m.start - end, start - m.end)):
+        after = model.start >= end
+        gap = text[end : model.start] if after else text[model.end : start]
+        if len(gap) > MAX_GAP or _BREAK.search(gap):
+            continue
+        words = [word.rstrip(".-’'") for word in _WORD.findall(gap)]
+        allowed = _BEFORE_MODEL if after else _AFTER_MODEL
+        denying = [word for word in words if word.casefold() in _DENIALS]
+        others = [
+            w for w in words if w.casefold() not in allowed and w.casefold() not in _DENIALS and not w[0].isupper()
+        ]
+        if not others:
+            first = min(start, model.start)
+            ahead = _WORD.findall(text[max(0, first - 24) : first])[-2:]
+            return model.actor_id, bool(denying) or any(word.casefold() in _DENIALS for word in ahead)
+    return None, False
