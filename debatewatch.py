@@ -810,6 +810,26 @@ def sources_discover(url: str, allow_private: bool, as_json: bool) -> int:
 
 
 @cli.command()
+@click.argument("archive", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@db_option
+@debate_option
+@click.option("--analyze/--no-analyze", "analyze_", default=True, help="Read what was collected, too.")
+@json_option
+def replay(archive: Path, db_path: Path, debate_path: Path | None, analyze_: bool, as_json: bool) -> int:
+    """Build a new database from the page archive alone: the same rows, but for the times at which it ran.
+
+    \b
+    Example: debatewatch replay archive --db again.db
+    """
+    from crawler.replay import replay as run_replay
+
+    with _progress("replay") as show:
+        report = run_replay(db_path, archive, progress=show)
+    code = _report_crawl(report, as_json=as_json)
+    return max(code, _report_steps(_analyze(db_path, debate_path), as_json=as_json)) if analyze_ else code
+
+
+@cli.command()
 @db_option
 @json_option
 def status(db_path: Path, as_json: bool) -> int:

@@ -28,6 +28,7 @@ from typing import get_args
 from crawler.addresses import canonical_url, is_web_url
 from crawler.extract import extract_page
 from crawler.items import Progress, Tally
+from crawler.journal import is_journal
 from crawler.pipelines import Collector
 from crawler.relevance import Relevance
 from crawler.sources import Source, SourcesFile
@@ -138,7 +139,7 @@ def _files(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         name = re.sub(r"[^a-z0-9_-]+", "-", path.resolve().name.lower().split(".")[0]).strip("-") or "files"
         if path.is_dir():
             for file in sorted(path.rglob("*")):
-                if file.is_file() and file.name.lower().endswith(_SUFFIXES):
+                if file.is_file() and file.name.lower().endswith(_SUFFIXES) and not is_journal(file):
                     yield file, name
         elif not path.exists():
             raise InputError(f"{path}: no such file; check the name")

@@ -13,6 +13,7 @@ from crawler.sources import CrawlSettings, Source
 from db.models import Fetch, PageState
 
 if TYPE_CHECKING:
+    from crawler.journal import Journal
     from crawler.pipelines import Collector
     from crawler.warc import ArchiveWriter
     from db.store import Store
@@ -73,6 +74,7 @@ class Job:
     store: Store
     collector: Collector
     archive: ArchiveWriter
+    journal: Journal
     tally: Tally
     report: Callable[[Job, str], None]
     """Tells the progress: (this job, what was just done)."""

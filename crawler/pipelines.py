@@ -86,6 +86,15 @@ class Collector:
             self.documents += 1
         return saved.outcome
 
+    def answer(self, fetch: Fetch, error: BaseException | None) -> int | None:
+        """The row of a fetch that gives nothing to read; its id, None for a failure. What a listing names is not fetched yet: its
+        validators count only once all of it is (`Store.set_validators`)."""
+        if error is not None:
+            self.failure(fetch, error)
+            return None
+        pending = fetch.target == "listing" and fetch.outcome == "stored"
+        return self.store.record_fetch(self.run_id, replace(fetch, etag=None, last_modified=None) if pending else fetch)
+
     def failure(self, fetch: Fetch, error: BaseException) -> Outcome:
         """A page or listing that could not be read: its fetch, and a row in `failures` with the error."""
         detail = " ".join(str(error).split())
@@ -111,7 +120,7 @@ class StorePipeline:
 
     def __init__(self, crawler: Crawler) -> None:
         self._crawler = crawler
-        self._listings: list[tuple[int, Fetch]] = []
+        self._listings: list[tuple[int, int, Fetch]] = []
         self._unfinished = False
         crawler.signals.connect(self.closed, signal=signals.spider_closed)
 
@@ -129,12 +138,13 @@ class StorePipeline:
         """One item -> its rows. A store that cannot be written ends the crawl; anything else concerns this page only."""
         job = self._job
         try:
+            step = job.journal.item(item)
             if isinstance(item, Page):
                 outcome = job.collector.page(
                     job.source, item.fetch, item.body, content_type=item.content_type, published=item.published
                 )
             else:
-                outcome = self._answer(item)
+                outcome = self._answer(item, step)
         except (StoreError, ArchiveError) as error:
             job.stop(error)
             raise DropItem(str(error)) from error
@@ -144,17 +154,11 @@ class StorePipeline:
         job.report(job, item.fetch.url)
         return item
 
-    def _answer(self, item: Answer) -> Outcome:
+    def _answer(self, item: Answer, step: int) -> Outcome:
         job, fetch = self._job, item.fetch
-        if item.error is not None:
-            job.collector.failure(fetch, item.error)
-        else:
-            # What the listing names is not fetched yet: its validators count only once all of it is (see `closed`).
-            pending = fetch.target == "listing" and fetch.outcome == "stored"
-            row = replace(fetch, etag=None, last_modified=None) if pending else fetch
-            fetch_id = job.store.record_fetch(job.run_id, row)
-            if pending and item.conditional:
-                self._listings.append((fetch_id, fetch))
+        fetch_id = job.collector.answer(fetch, item.error)
+        if fetch_id is not None and item.conditional and fetch.target == "listing" and fetch.outcome == "stored":
+            self._listings.append((step, fetch_id, fetch))
         if fetch.outcome in ("failed", "disallowed") and fetch.target == "listing":
             job.tally.errors.append(f"{fetch.url}: {fetch.reason}")
         if fetch.outcome == "failed" and not item.final:
@@ -167,7 +171,8 @@ class StorePipeline:
         if reason != "finished" or left_out or self._unfinished:
             return
         try:
-            for fetch_id, fetch in self._listings:
+            self._job.journal.validators([step for step, _, _ in self._listings])
+            for _, fetch_id, fetch in self._listings:
                 self._job.store.set_validators(fetch_id, fetch.etag, fetch.last_modified)
-        except StoreError as error:
+        except (StoreError, ArchiveError) as error:
             self._job.stop(error)

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from crawler.items import Job, Progress, Tally
+from crawler.journal import Journal
 from crawler.lock import RunLock
 from crawler.pipelines import Collector, warm_up
 from crawler.relevance import Relevance
@@ -72,6 +73,7 @@ class _Crawl:
         warm_up()
         self.run_id = store.start_run("crawl", VERSION, parameters=self._parameters())
         self.collector = Collector(store, self.run_id, Relevance.from_table(request.relevance))
+        self.journal = Journal(request.archive_dir, self.run_id, info=self._info())
         self.private_hosts = frozenset(
             host.lower().rstrip(".")
             for source in request.all_sources
@@ -99,6 +101,7 @@ class _Crawl:
         started = time.monotonic()
         status: RunStatus = "failed"
         try:
+            self.journal.begin(VERSION, self._parameters(), self.request.all_sources, self.request.relevance)
             self._run_scrapy()
             if self.error is not None:
                 raise self.error
@@ -111,6 +114,8 @@ class _Crawl:
         finally:
             with suppress(DebatewatchError):
                 self.store.finish_run(self.run_id, status, self._counts())
+            with suppress(DebatewatchError):
+                self.journal.end(status)
         return report
 
     def _run_scrapy(self) -> None:
@@ -189,16 +194,18 @@ class _Crawl:
         finally:
             job.archive.close()
 
-    def _job(self, source: Source) -> Job:
-        request = self.request
-        info = {
+    def _info(self) -> dict[str, str]:
+        """What every file of the archive says of itself."""
+        return {
             "software": user_agent(""),
             "format": "WARC File Format 1.1",
             "conformsTo": "https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
             "robots": "obey",
-            "operator": request.settings.contact,
-            "isPartOf": source.id,
+            "operator": self.request.settings.contact,
         }
+
+    def _job(self, source: Source) -> Job:
+        request = self.request
         name = f"{source.id}-{utc_now():%Y%m%d%H%M%S}-{self.run_id}"
         return Job(
             source=source,
@@ -206,7 +213,8 @@ class _Crawl:
             run_id=self.run_id,
             store=self.store,
             collector=self.collector,
-            archive=ArchiveWriter(request.archive_dir, name, info=info),
+            archive=ArchiveWriter(request.archive_dir, name, info={**self._info(), "isPartOf": source.id}),
+            journal=self.journal,
             tally=Tally(),
             report=self._progressed,
             stop=self._fail,

@@ -100,6 +100,18 @@ class ArchiveWriter:
             raise ArchiveError(f"{self._folder}: the archive cannot be written ({error.strerror or error})") from error
         return ArchivedAt(Path(file.name).name, offset, length)
 
+    def write_metadata(self, url: str, payload: bytes) -> None:
+        """Appends a metadata record (section 6.6): JSON that says something of `url`. Raises ArchiveError like `write`."""
+        try:
+            file = self._open()
+            record = self._writer.create_warc_record(
+                url, "metadata", payload=BytesIO(payload), length=len(payload), warc_content_type="application/json"
+            )
+            self._writer.write_record(record)
+            file.flush()
+        except OSError as error:
+            raise ArchiveError(f"{self._folder}: the archive cannot be written ({error.strerror or error})") from error
+
     def close(self) -> None:
         """Closes the present file."""
         if self._file is not None:
@@ -157,7 +169,29 @@ def iter_records(
                 yield from _iterate(opened)
     except Exception as error:  # warcio raises what zlib, struct and its parsers raise.
         if on_error is not None:
-            on_error(f"{path}: damaged after this point ({type(error).__name__}: {error}); what came before was read")
+            on_error(_damaged(path, error))
+
+
+def iter_metadata(path: Path, *, on_error: Callable[[str], None]) -> Iterator[bytes]:
+    """The payloads of the metadata records of a WARC file, in order. A damaged tail ends it, as in `iter_records`."""
+    from warcio.archiveiterator import ArchiveIterator
+
+    try:
+        with path.open("rb") as stream:
+            end = 0
+            records = ArchiveIterator(stream)
+            for record in records:
+                body = _body(record) if record.rec_type == "metadata" else None
+                end = records.get_record_offset() + records.get_record_length()
+                if body is not None:
+                    yield body
+            _refuse_a_cut_tail(stream, end)
+    except Exception as error:  # As above.
+        on_error(_damaged(path, error))
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path}: damaged after this point ({type(error).__name__}: {error}); what came before was read"
 
 
 def _iterate(stream: IO[bytes]) -> Iterator[ArchivedPage]:
@@ -178,7 +212,11 @@ def _iterate(stream: IO[bytes]) -> Iterator[ArchivedPage]:
         end = offset + length
         if page is not None:
             yield replace(page, offset=offset, length=length)
-    # warcio takes a tail too short for a record's headers for the end of the file.
+    _refuse_a_cut_tail(stream, end)
+
+
+def _refuse_a_cut_tail(stream: IO[bytes], end: int) -> None:
+    """warcio takes a tail too short for a record's headers for the end of the file; `end` is where its last record ends."""
     if stream.seekable() and stream.seek(0, 2) > end:
         raise EOFError("a record is cut short")
 

@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 
 from crawler.process import crawl_lock
+from crawler.replay import replay
 from crawler.run import crawl
 from crawler.sources import SourcesFile, load_sources
 from crawler.warc import read_record
 from db.models import ArchiveError, CrawlReport, InputError
+from tests.crawler.same_rows import content
 from tests.crawler.webserver import Asked, Reply, WebServer, article, debate_text, rss, sitemap
 
 RELEVANCE = """
@@ -272,6 +274,24 @@ def test_the_report_counts_what_the_rows_say(odd: Odd) -> None:
     )
     assert counted == next(dict(source.outcomes) for source in odd.report.sources if source.source_id == "odd")
     assert odd.report.documents == rows(odd.folder, "SELECT count(*) FROM documents")[0][0]
+
+
+def test_the_archive_alone_gives_the_same_rows_again(odd: Odd) -> None:
+    """Stored, updated, off topic, disallowed, failed, unreadable: all of it, in the order and with the numbers of the first."""
+    report = replay(odd.folder / "again.db", odd.folder / "archive")
+    first, again = content(odd.folder / "x.db"), content(odd.folder / "again.db")
+    assert again.keys() == first.keys()
+    for table, found in first.items():
+        assert again[table] == found, table
+    assert {len(first[name]) > 0 for name in ("sources", "runs", "fetches", "articles", "documents", "failures")} == {
+        True
+    }
+    assert [(s.source_id, s.outcomes) for s in sorted(report.sources, key=lambda s: s.source_id) if s.outcomes] == [
+        (s.source_id, s.outcomes) for s in sorted(odd.report.sources, key=lambda s: s.source_id) if s.outcomes
+    ]
+    assert {s.source_id: s.errors for s in report.sources if s.errors} == {
+        s.source_id: s.errors for s in odd.report.sources if s.errors
+    }
 
 
 def test_the_crawler_says_who_it_is(odd: Odd) -> None:

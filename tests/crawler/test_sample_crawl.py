@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from crawler.replay import replay
 from crawler.run import crawl
 from crawler.sample_web import SampleWeb
 from crawler.sources import load_sources
 from db.models import CrawlReport
+from tests.crawler.same_rows import content
 
 
 @dataclass(frozen=True)
@@ -137,3 +139,12 @@ def test_every_kept_page_has_its_archived_copy(crawled: Crawled) -> None:
         headers, body = read_record(crawled.database.parent / "archive", file, offset)
         assert headers[":status"] == "200"
         assert b"<html" in body[:2000].lower()
+
+
+def test_the_archive_alone_gives_the_same_rows_again(crawled: Crawled, tmp_path: Path) -> None:
+    """Three crawls: everything, nothing new (all listings unchanged), one update."""
+    report = replay(tmp_path / "again.db", crawled.database.parent / "archive")
+    first, again = content(crawled.database), content(tmp_path / "again.db")
+    assert {table for table in first if again[table] != first[table]} == set()
+    assert len(first["runs"]) == 3
+    assert (report.documents, report.updated) == (crawled.reports[0].documents, 1)
