@@ -360,6 +360,27 @@ def _analyze(
     seed: int = 0,
     refit: bool = False,
 ) -> list[StepReport]:
+    """Analyses, and notes in the archive that it did, so that a replay does the same at the same place."""
+    from crawler.journal import note_analysis
+    from db.queries import last_run_id, open_read
+
+    reports = _run_analysis(db_path, debate_path, steps, workers, cluster, seed, refit)
+    if any(report.done or report.failed or report.skipped for report in reports):
+        with open_read(db_path) as connection:
+            run_id = last_run_id(connection)
+        note_analysis(db_path.parent / "archive", run_id, {"steps": list(steps), "seed": seed, "refit": refit})
+    return reports
+
+
+def _run_analysis(
+    db_path: Path,
+    debate_path: Path | None,
+    steps: Sequence[str] = (),
+    workers: int = 1,
+    cluster: str | None = None,
+    seed: int = 0,
+    refit: bool = False,
+) -> list[StepReport]:
     from nlp.run import STEPS
     from nlp.run import analyze as run_analysis
 
@@ -813,7 +834,7 @@ def sources_discover(url: str, allow_private: bool, as_json: bool) -> int:
 @click.argument("archive", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @db_option
 @debate_option
-@click.option("--analyze/--no-analyze", "analyze_", default=True, help="Read what was collected, too.")
+@click.option("--analyze/--no-analyze", "analyze_", default=True, help="Analyse again where it was analysed then.")
 @json_option
 def replay(archive: Path, db_path: Path, debate_path: Path | None, analyze_: bool, as_json: bool) -> int:
     """Build a new database from the page archive alone: the same rows, but for the times at which it ran.
@@ -823,10 +844,17 @@ def replay(archive: Path, db_path: Path, debate_path: Path | None, analyze_: boo
     """
     from crawler.replay import replay as run_replay
 
+    analysed: list[StepReport] = []
+
+    def analyze_again(then: Mapping[str, Any]) -> None:
+        analysed.extend(
+            _run_analysis(db_path, debate_path, then["steps"], seed=int(then["seed"]), refit=bool(then["refit"]))
+        )
+
     with _progress("replay") as show:
-        report = run_replay(db_path, archive, progress=show)
+        report = run_replay(db_path, archive, analyze=analyze_again if analyze_ else None, progress=show)
     code = _report_crawl(report, as_json=as_json)
-    return max(code, _report_steps(_analyze(db_path, debate_path), as_json=as_json)) if analyze_ else code
+    return max(code, _report_steps(analysed, as_json=as_json)) if analysed else code
 
 
 @cli.command()

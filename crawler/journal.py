@@ -1,9 +1,11 @@
-"""The journal of a crawl: what it was to do and what came back, in order, so that the archive alone gives the same database again.
+"""The journal of the work on a database: what each crawl was to do and what came back, in order, and when the texts were analysed,
+so that the archive alone gives the same database again.
 
 A WARC file of its own beside the pages, with one metadata record (JSON) for each step: "begin" (version, parameters, sources,
 relevance), "page" and "answer" (a fetch as the pipeline got it; the bytes of a page lie where the fetch says), "validators"
 (listings that may be asked for conditionally from now on) and "end" (status). A step is written before its rows, so that a crawl
-that was killed has at most one step more in its journal than in its database.
+that was killed has at most one step more in its journal than in its database. An analysis is one step, "analysis" (steps, seed,
+refit), in a file of its own.
 """
 
 from __future__ import annotations
@@ -20,8 +22,7 @@ from crawler.sources import Source
 from crawler.warc import ArchiveWriter, iter_metadata
 from db.models import ArchiveError, Fetch, RunStatus, from_iso, to_iso, utc_now
 
-_NAME = "journal-of-crawl"
-_FILE = re.compile(rf"{_NAME}-(\d{{14}})-(\d+)-(\d{{5}})\.warc\.gz")
+_FILE = re.compile(r"journal-of-(?:crawl|analysis)-(\d{14})-(\d+)-(\d{5})\.warc\.gz")
 _TIMES = ("fetched_at", "published_at")
 
 
@@ -29,7 +30,7 @@ class Journal:
     """Writes the journal of one crawl."""
 
     def __init__(self, folder: Path, run_id: int, *, info: dict[str, str]) -> None:
-        self._archive = ArchiveWriter(folder, f"{_NAME}-{utc_now():%Y%m%d%H%M%S}-{run_id}", info=info)
+        self._archive = ArchiveWriter(folder, _name("crawl", run_id), info=info)
         self._steps = 0
 
     def begin(
@@ -72,6 +73,20 @@ class Journal:
         return self._steps - 1
 
 
+def note_analysis(folder: Path, run_id: int, values: Mapping[str, object]) -> None:
+    """Notes in an archive that the texts were analysed; `run_id` is the last run of it. Without an archive there is nothing to
+    replay, and nothing is noted. Raises ArchiveError."""
+    if folder.is_dir():
+        archive = ArchiveWriter(folder, _name("analysis", run_id), info={"format": "WARC File Format 1.1"})
+        payload = json.dumps({"what": "analysis", **values}, sort_keys=True)
+        archive.write_metadata("urn:debatewatch:analysis", payload.encode())
+        archive.close()
+
+
+def _name(of: str, run_id: int) -> str:
+    return f"journal-of-{of}-{utc_now():%Y%m%d%H%M%S}-{run_id}"
+
+
 def _fetch_to_json(fetch: Fetch) -> dict[str, Any]:
     return asdict(fetch) | {name: to_iso(getattr(fetch, name)) for name in _TIMES}
 
@@ -107,13 +122,13 @@ def is_journal(path: Path) -> bool:
 
 
 def journals(folder: Path) -> list[tuple[Path, ...]]:
-    """The files of each journal in an archive, oldest crawl first. Raises ArchiveError when there is none."""
+    """The files of each journal in an archive, the oldest first. Raises ArchiveError when there is none of a crawl."""
     found: dict[tuple[str, int], list[Path]] = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         match = _FILE.fullmatch(path.name)
         if match:
             found.setdefault((match[1], int(match[2])), []).append(path)
-    if not found:
+    if not any("-of-crawl-" in files[0].name for files in found.values()):
         raise ArchiveError(
             f"{folder}: no journal of a crawl in it, so it cannot be replayed; `debatewatch import` takes in its pages"
         )

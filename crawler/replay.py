@@ -1,15 +1,17 @@
 """replay(...) -> CrawlReport: builds a new database from an archive alone, through the same pipeline as the crawls that wrote it.
 
-Equal to the first database row for row but for the times at which it ran: same numbers, same texts, same versions, same failures.
-Reads local files only. What was imported is not in the archive, and not in the replay.
+Equal to the first database row for row but for the times at which it ran: same numbers, same texts, same versions, same failures;
+with the same debate file and models also the same readings, for analyses are done where they were done then. Reads local files
+only. What was imported is not in the archive, and not in the replay.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from crawler.items import Progress, Tally
 from crawler.journal import Step, journals, read_journal
@@ -22,9 +24,16 @@ from db.models import ArchiveError, CrawlReport, InputError, RunStatus, SourceRe
 from db.store import Store
 
 
-def replay(store_path: Path | str, archive: Path, *, progress: Progress | None = None) -> CrawlReport:
+def replay(
+    store_path: Path | str,
+    archive: Path,
+    *,
+    analyze: Callable[[Mapping[str, Any]], None] | None = None,
+    progress: Progress | None = None,
+) -> CrawlReport:
     """Builds the database from the archive; the report sums all its crawls.
 
+    analyze: called with the steps, seed and refit of each analysis where it was done then; without it analyses are left out.
     A page whose record is gone is a failed fetch, like one that could not be read. Raises InputError when the database exists,
     ArchiveError when the archive has no journal.
     """
@@ -40,10 +49,14 @@ def replay(store_path: Path | str, archive: Path, *, progress: Progress | None =
         for number, files in enumerate(crawls):
             if progress is not None:
                 progress(number, len(crawls), files[0].name)
-            collector = _Replay(store, archive, tallies).crawl(read_journal(files, problems))
-            if collector is not None:
+            steps = read_journal(files, problems)
+            first = next(steps, None)
+            if first is not None and first.what == "begin":
+                collector = _Replay(store, archive, tallies).crawl(first, steps)
                 documents, updated = documents + collector.documents, updated + collector.updated
                 run_id = collector.run_id
+            elif first is not None and first.what == "analysis" and analyze is not None:
+                analyze(first.values)
     reports = [SourceReport(name, dict(tally.outcomes), tuple(tally.errors)) for name, tally in tallies.items()]
     if problems:
         reports.append(SourceReport("archive", {}, tuple(problems)))
@@ -59,11 +72,8 @@ class _Replay:
         """Step -> (id of the fetch, ETag, Last-Modified) of listings that wait for their validators."""
         self.outcomes: Counter[str] = Counter()
 
-    def crawl(self, steps: Iterator[Step]) -> Collector | None:
-        """Does the steps; None when there is not even a first one."""
-        begin = next(steps, None)
-        if begin is None:
-            return None
+    def crawl(self, begin: Step, steps: Iterator[Step]) -> Collector:
+        """Does the steps that follow the beginning."""
         sources = {source.id: source for source in begin.sources}
         self.store.sync_sources(source.to_row() for source in sources.values())
         run_id = self.store.start_run("crawl", begin.values["version"], parameters=begin.values["parameters"])

@@ -329,7 +329,8 @@ def _tooltip(alt: Any, measure: str) -> list[Any]:
 
 
 def _series(timeline: Timeline, measure: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Series id -> name shown, and name shown -> colour. Beyond MAX_SERIES the smallest are shown as one, "other"."""
+    """Series id -> name shown, and name shown -> colour. Beyond MAX_SERIES the smallest are shown as one, "other",
+    and those of which there is nothing not at all."""
     totals = dict.fromkeys((identity for identity, _ in timeline.series), 0)
     for row in timeline.rows:
         totals[row["id"]] += row[measure] or 0
@@ -337,12 +338,12 @@ def _series(timeline: Timeline, measure: str) -> tuple[dict[str, str], dict[str,
     shown: dict[str, str] = {}
     colors: dict[str, str] = {}
     for identity, label in timeline.series:
-        if identity in largest:
+        if identity in largest and (totals[identity] or len(totals) <= MAX_SERIES):
             name = label if label not in shown.values() else f"{label} ({identity})"
             shown[identity] = name
             colors[name] = timeline.colors.get(identity) or OKABE_ITO[len(colors) % len(OKABE_ITO)]
     for identity, _ in timeline.series:
-        if identity not in shown:
+        if identity not in largest and totals[identity]:
             shown[identity] = "other"
             colors["other"] = OTHERS
     return shown, colors
@@ -366,7 +367,7 @@ def _records(timeline: Timeline, shown: dict[str, str], measure: str) -> list[di
     """One record a period and series shown; series that are shown as one are summed. Periods without data have none."""
     summed: dict[tuple[str, str], dict[str, Any]] = {}
     for row in timeline.rows:
-        if row["state"] == "no data":
+        if row["state"] == "no data" or row["id"] not in shown:
             continue
         name = shown[row["id"]]
         new = _record(row, name, measure)

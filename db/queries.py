@@ -56,6 +56,11 @@ def rows(
     return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
+def last_run_id(connection: sqlite3.Connection) -> int:
+    """The number of the newest run; 0 before the first."""
+    return int(connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0])
+
+
 def totals(connection: sqlite3.Connection) -> dict[str, int]:
     """How much there is: articles, documents, sources, statements, speakers, topics, changes_of_position, undated_articles,
     failed_fetches."""

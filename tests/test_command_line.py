@@ -17,6 +17,9 @@ from pathlib import Path
 import pytest
 
 import debatewatch
+from tests.crawler.same_rows import content
+from tests.crawler.test_crawl import sources_file
+from tests.crawler.webserver import WebServer, article, debate_text, rss
 
 TEXT = (
     "Ines Okafor, a researcher, told the committee that open weights make AI safer because anyone can inspect them.\n\n"
@@ -300,3 +303,29 @@ def test_the_demo_leaves_a_folder_alone_that_it_did_not_make(run: Callable[..., 
     assert result.code == 2
     assert _is_one_line(result.err)
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_a_replay_gives_the_same_rows_also_where_crawls_and_analyses_took_turns(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    steps = ("--step", "terms", "--step", "changes")
+    with WebServer() as web:
+        web.pages = {"/0": article("Page 0", debate_text(0))}
+        web.pages["/feed"] = rss(web.base, ["/0"])
+        sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}])
+        assert run("crawl", "--db", "x.db").code == 0
+        assert run("analyze", "--db", "x.db", *steps).code == 0
+        web.pages |= {"/1": article("Page 1", debate_text(1)), "/feed": rss(web.base, ["/0", "/1"])}
+        assert run("crawl", "--db", "x.db").code == 0
+        assert run("analyze", "--db", "x.db", *steps, "--seed", "3").code == 0
+        assert run("analyze", "--db", "x.db", *steps).code == 0
+    result = run("replay", "archive", "--db", "again.db")
+    assert (result.code, result.err) == (0, "")
+    first, again = content(tmp_path / "x.db"), content(tmp_path / "again.db")
+    assert {table for table in first if again[table] != first[table]} == set()
+    with sqlite3.connect(tmp_path / "again.db") as database:
+        done = database.execute("SELECT step FROM runs ORDER BY id").fetchall()
+    assert [step for (step,) in done if step in ("crawl", "terms")] == ["crawl", "terms", "crawl", "terms"]
+    assert run("replay", "archive", "--db", "bare.db", "--no-analyze", "--json").code == 0
+    assert content(tmp_path / "bare.db")["term_uses"] == []
+    assert _is_one_line(run("replay", "archive", "--db", "x.db").err)

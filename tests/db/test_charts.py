@@ -92,6 +92,15 @@ def test_beyond_eight_series_the_smallest_are_summed_as_other() -> None:
     assert other["high"] - other["low"] == pytest.approx(0.06)
 
 
+def test_of_many_series_those_of_which_there_is_nothing_take_no_place_in_the_legend() -> None:
+    made = _made(2, 11)
+    rows = tuple({**row, "articles": 0, "share": 0.0} if int(row["id"]) < 4 else row for row in made.rows)
+    spec = _spec(Timeline("topics", "month", "UTC", made.series, {}, rows, (), 0))
+    names = {value["series"] for value in _values(spec) if "series" in value}
+    assert names == {f"Topic {number}" for number in range(4, 11)}
+    assert "Topic 3" not in json.dumps(spec["vconcat"] if "vconcat" in spec else spec["layer"])
+
+
 @pytest.mark.parametrize(
     ("periods", "by", "expected"),
     [
