@@ -646,6 +646,8 @@ def _format(named: str | None, output: Path | None, allowed: Sequence[str]) -> s
     "--normalization", help="network: no (default); twomode: activity, prominence; onemode: average, jaccard, cosine."
 )
 @click.option("--duplicates", help="network: include (default), document, week, month, year, acrossrange.")
+@click.option("--isolates", is_flag=True, default=None, help="network: keep nodes that have no tie in the period.")
+@click.option("--exclude", multiple=True, metavar="VARIABLE=VALUE", help="network: leave this out; repeat for more.")
 def export(name: str, db_path: Path, format_: str | None, output: Path | None, **options: Any) -> int:
     """Write one of the other exports: statements, articles, network, dna, atom ... (`export list` names them all).
 
@@ -666,7 +668,7 @@ def export(name: str, db_path: Path, format_: str | None, output: Path | None, *
         chosen,
         format=_format(format_, output, chosen.formats),
         output=output,
-        options={key: value for key, value in options.items() if value is not None},
+        options={key: value for key, value in options.items() if value not in (None, ())},
     )
     return 0
 

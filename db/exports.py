@@ -298,7 +298,7 @@ EXPORTS: dict[str, Export] = {
             "a discourse network, as Discourse Network Analyzer computes it",
             _network,
             ("csv", "graphml", "gexf", "json"),
-            (*_PERIOD, "mode", "rows", "columns", "qualifier", "normalization", "duplicates"),
+            (*_PERIOD, "mode", "rows", "columns", "qualifier", "normalization", "duplicates", "isolates", "exclude"),
         ),
         Export("dna", "a file for Discourse Network Analyzer (the coder's password is debatewatch)", _dna, ("dna",)),
         Export("atom", "changes of position, bursts of topics and new actors as an Atom feed", _atom, ("atom", "xml")),

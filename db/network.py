@@ -110,7 +110,8 @@ class _Employers:
 
 def network(connection: sqlite3.Connection, options: Mapping[str, Any], since: str, before: str) -> Network:
     """Computes a network. options: mode, rows, columns, qualifier, normalization, duplicates; left out, the reference tool's
-    defaults hold (twomode, organisation, proposition, ignore, no, include), and nodes without ties are left out.
+    defaults hold (twomode, organisation, proposition, ignore, no, include). isolates: True keeps the nodes of the whole data
+    that have no tie in the period. exclude: ("variable=value", ...) leaves out what has that value.
 
     In a one-mode network the rows are tied by the columns that they share. Raises InputError for a choice that is not there.
     """
@@ -122,10 +123,20 @@ def network(connection: sqlite3.Connection, options: Mapping[str, Any], since: s
     duplicates = _choice(options, "duplicates", DUPLICATES)
     if row_variable == column_variable:
         raise InputError(f"network: rows and columns are both {row_variable!r}; a network ties two different variables")
-    taken = [row for row in positions_taken(connection, since, before) if row[row_variable] and row[column_variable]]
+    excluded = [_exclusion(text) for text in options.get("exclude") or ()]
+
+    def usable(found: list[Row]) -> list[Row]:
+        return [
+            row
+            for row in found
+            if row[row_variable] and row[column_variable] and all(row[name] != value for name, value in excluded)
+        ]
+
+    taken = usable(positions_taken(connection, since, before))
+    named = usable(positions_taken(connection, "", "9999")) if options.get("isolates") else taken
     taken = _without_duplicates(taken, row_variable, column_variable, duplicates, qualifier == "ignore")
-    row_names = sorted({str(row[row_variable]) for row in taken})
-    column_names = sorted({str(row[column_variable]) for row in taken})
+    row_names = sorted({str(row[row_variable]) for row in named})
+    column_names = sorted({str(row[column_variable]) for row in named})
     at_row = {name: position for position, name in enumerate(row_names)}
     at_column = {name: position for position, name in enumerate(column_names)}
     array = [[[0, 0] for _ in column_names] for _ in row_names]
@@ -149,6 +160,14 @@ def _choice(options: Mapping[str, Any], name: str, allowed: Sequence[str], defau
     if value not in allowed:
         raise InputError(f"network: no {name} {value!r}; there are {', '.join(allowed)}")
     return str(value)
+
+
+def _exclusion(text: str) -> tuple[str, str]:
+    """(variable, value) of "variable=value"."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InputError(f'network: exclude {text!r} names no value; write it as "organisation=Corvid Labs"')
+    return _choice({"exclude": name.strip()}, "exclude", VARIABLES), value.strip()
 
 
 def _without_duplicates(

@@ -93,13 +93,15 @@ def timeline(
     until: datetime | None = None,
     filters: Mapping[str, str | None] | None = None,
     max_actors: int = MAX_ACTORS,
+    intervals: bool = True,
 ) -> Timeline:
     """Counts one kind of timeline.
 
     zone: IANA name of the time zone of the periods. since, until: days of that zone, both included; without them, from the first
     to the last period with an article.
     filters: topic, actor (id or speaker's name), side, proposition, outlet (a source's id or name), source, country, kind,
-    language. Outlet, source, country, kind and language choose the articles, and with them what counts as collected (off-topic
+    language. intervals: False leaves the bounds of stances empty, for who does not show them: they take most of the time.
+    Outlet, source, country, kind and language choose the articles, and with them what counts as collected (off-topic
     pages have no language or kind: they count only without these two); the others choose what is counted. Raises InputError for
     a filter, a name or a zone that is not there.
     """
@@ -128,7 +130,7 @@ def timeline(
         for identity, label in series
     ]
     if kind == "stances":
-        _add_shares(read, sql, lines)
+        _add_shares(read, sql, lines, intervals=intervals)
     elif kind == "polarisation":
         found = {row["period"]: row for row in read(polarisation(sql.taken))}
         for line in lines:
@@ -178,14 +180,15 @@ def _counted(read: _Read, kind: Kind, sql: TimelineSql) -> dict[tuple[str, str],
     return counted
 
 
-def _add_shares(read: _Read, sql: TimelineSql, lines: list[Row]) -> None:
+def _add_shares(read: _Read, sql: TimelineSql, lines: list[Row], *, intervals: bool) -> None:
     """Each side's part of the statements of all sides, with its interval."""
     totals: dict[str, int] = {}
     said: dict[tuple[str, str], int] = {}
     for row in read(f"SELECT period, side, sum(statements) AS statements FROM ({sql.said}) GROUP BY 1, 2"):
         totals[row["period"]] = totals.get(row["period"], 0) + row["statements"]
         said[row["period"], row["side"]] = row["statements"]
-    bounds = {(row["period"], row["side"]): row for row in read(share_intervals(sql.said))}
+    drawn = read(share_intervals(sql.said)) if intervals else []
+    bounds = {(row["period"], row["side"]): row for row in drawn}
     for line in lines:
         total, bound = totals.get(line["period"]), bounds.get((line["period"], line["id"]), {})
         share = round(said.get((line["period"], line["id"]), 0) / total, 4) if total else None

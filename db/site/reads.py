@@ -43,7 +43,7 @@ def home(connection: sqlite3.Connection) -> dict[str, Any]:
         "totals": queries.totals(connection),
         "sides": queries.sides(connection),
         "changes": moved,
-        "stances": timeline(connection, "stances", by="quarter"),
+        "stances": timeline(connection, "stances", by="quarter", intervals=False),
         "topics": [{**topic, "values": topic_values(connection, topic["id"])} for topic in topics],
         "statements": statements(connection, limit=8),
         "speakers": queries.speakers(connection, limit=10),

@@ -151,7 +151,7 @@ def test_the_feed_is_one_that_readers_understand_and_ids_outlive_an_analysis(sam
 # --- networks ---------------------------------------------------------------------------------------------------------------
 
 
-def _matrix(sample: Path, folder: Path, **options: str) -> dict[str, dict[str, float]]:
+def _matrix(sample: Path, folder: Path, **options: object) -> dict[str, dict[str, float]]:
     content = _export(sample, folder, "network", "csv", **options).decode()
     rows = list(csv.reader(io.StringIO(content, newline="")))
     return {row[0]: dict(zip(rows[0][1:], map(float, row[1:]), strict=True)) for row in rows[1:]}
@@ -211,6 +211,16 @@ def test_one_mode_networks(
     assert found["Ines Okafor"]["Ines Okafor"] == 0
 
 
+def test_isolates_are_kept_and_values_left_out_where_asked(sample: Path, tmp_path: Path) -> None:
+    june = {"rows": "person", "since": datetime(2024, 6, 1, tzinfo=UTC)}
+    assert list(_matrix(sample, tmp_path, **june)) == ["Ines Okafor"]
+    kept = _matrix(sample, tmp_path, **june, isolates=True)
+    assert kept["Lena Moss"] == {"Misuse": 0, "Release openly": 0}
+    assert kept["Ines Okafor"] == {"Misuse": 1, "Release openly": 1}
+    without = _matrix(sample, tmp_path, rows="person", exclude=("person=Lena Moss", "concept=Misuse"))
+    assert without == {"Ines Okafor": {"Release openly": 2}, "Tomas Brandvik": {"Release openly": 1}}
+
+
 def test_graph_files_hold_the_same_ties_as_the_matrix(sample: Path, tmp_path: Path) -> None:
     graphml = ElementTree.fromstring(_export(sample, tmp_path, "network", "graphml", rows="person"))
     space = {"g": "http://graphml.graphdrawing.org/xmlns", "x": "http://gexf.net/1.3"}
@@ -233,10 +243,12 @@ def test_graph_files_hold_the_same_ties_as_the_matrix(sample: Path, tmp_path: Pa
         ({"qualifier": "congruence"}, "ignore, combine, subtract"),
         ({"normalization": "jaccard"}, "no, activity, prominence"),
         ({"rows": "concept"}, "two different variables"),
+        ({"exclude": ("organisation",)}, "names no value"),
+        ({"exclude": ("colour=red",)}, "no exclude 'colour'"),
     ],
 )
 def test_a_choice_that_a_network_does_not_have_is_refused_with_those_it_has(
-    sample: Path, tmp_path: Path, options: dict[str, str], told: str
+    sample: Path, tmp_path: Path, options: dict[str, object], told: str
 ) -> None:
     with pytest.raises(InputError, match=told):
         _export(sample, tmp_path, "network", "csv", **options)

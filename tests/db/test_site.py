@@ -32,8 +32,8 @@ ROOT = Path(__file__).parents[2]
 METADATA = yaml.safe_load((ROOT / "metadata.yml").read_text(encoding="utf-8"))
 DESCRIBED = METADATA["databases"]["debatewatch"]
 QUERIES = DESCRIBED["queries"]
-EMPTY = {"new_actors"}
-"""Queries without a row here, for nobody enters so small a debate: tests/db/test_events.py asks them."""
+EMPTY = {"new_actors", "terms_by_speaker"}
+"""Queries without a row in so small a debate: tests/db/test_events.py and test_terms.py ask them."""
 PAGES = [
     "/",
     "/-/statement/{before}",

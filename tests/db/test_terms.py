@@ -86,6 +86,10 @@ def test_the_site_shows_misuse_with_who_said_it_and_words_by_outlet(database: Pa
     [misuse] = asyncio.run(get("term_misuse.json?"))
     assert (misuse["model"], misuse["said_by"], misuse["outlet"]) == ("Llama 2", "Ines Okafor", "Harbour Wire")
     assert len(asyncio.run(get("term_misuse.json?verdict=all&"))) == 3
+    speakers = asyncio.run(get("terms_by_speaker.json?"))
+    assert {(row["speaker"], row["uses"]) for row in speakers} == {("Lena Moss", 2), ("Ines Okafor", 1)}
+    models = asyncio.run(get("terms_of_models.json?model=llama&"))
+    assert {(row["verdict"], row["uses"]) for row in models} == {("misuse", 1), ("denied", 1)}
     outlets = asyncio.run(get("terms_by_outlet.json?term=source&"))
     assert {(row["outlet"], row["uses"], row["in_open_statements"]) for row in outlets} == {
         ("Harbour Wire", 1, 1),

@@ -185,6 +185,34 @@ def test_propositions_outlets_and_countries_choose_what_counts(
     assert found["2024-01"][1] == collected
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {},
+        {"topic": "1"},
+        {"actor": "okafor"},
+        {"proposition": "misuse"},
+        {"outlet": "The Courier"},
+        {"country": "GB"},
+        {"kind": "post"},
+        {"language": "en"},
+        {"country": "US", "actor": "brandvik", "kind": "article"},
+    ],
+)
+def test_the_filtered_query_of_the_site_says_what_the_timeline_says(sample: Path, filters: dict[str, str]) -> None:
+    async def get() -> Any:
+        return await build(sample).client.get(
+            "/debatewatch/filtered_timeline.json", params={"_shape": "array", **filters}
+        )
+
+    names = ("statements", "documents", "articles", "collected", "share", "healthy_sources")
+    shown = {(row["month"], row["side"]): tuple(row[name] for name in names) for row in asyncio.run(get()).json()}
+    with open_read(sample) as connection:
+        counted = timeline(connection, "stances", filters=dict(filters), intervals=False)
+    assert shown == {(row["period"], row["id"]): tuple(row[name] for name in names) for row in counted.rows}
+    assert shown
+
+
 @pytest.mark.parametrize("filters", [{"proposition": "nothing"}, {"outlet": "Gazette"}, {"country": "FR"}])
 def test_a_value_that_no_row_has_is_refused(reading: sqlite3.Connection, filters: dict[str, str | None]) -> None:
     with pytest.raises(InputError, match=next(iter(filters))):
