@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from db.models import DebateFileError, UnknownNameError
+from nlp.toml_entry import Entry
 
 T = TypeVar("T")
 
@@ -215,69 +216,6 @@ def load_debate(path: Path | None = None) -> Debate:
     return _Reader(source.name).debate(document)
 
 
-class _Entry:
-    """One table of the file: hands out its values by type, and says in which entry a fault lies."""
-
-    def __init__(self, file: str, label: str, values: object) -> None:
-        self.where = f"{file}: {label}"
-        if not isinstance(values, dict):
-            raise DebateFileError(f"{self.where}: is not a table; write it as one, with key = value in it")
-        self._values: dict[str, object] = values
-        self._known: list[str] = []
-
-    def fault(self, wrong_and_mend: str) -> DebateFileError:
-        # One line, whatever the file holds.
-        return DebateFileError(" ".join(f"{self.where}: {wrong_and_mend}".split()))
-
-    def value(self, key: str) -> object:
-        self._known.append(key)
-        return self._values.get(key)
-
-    def text(self, key: str, *, required: bool = True) -> str:
-        """The text under `key` with its white space made single spaces, "" when it is absent and not required."""
-        value = self.value(key)
-        if value is None and not required:
-            return ""
-        if not isinstance(value, str) or (required and not value.strip()):
-            raise self.fault(f'needs text under "{key}"; write {key} = "..."')
-        return " ".join(value.split())
-
-    def texts(self, key: str, *, required: bool = False) -> tuple[str, ...]:
-        """The list of texts under `key`, in its order, none of them empty."""
-        value = self.value(key)
-        if value is None and not required:
-            return ()
-        if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
-            raise self.fault(f'needs a list of non-empty texts under "{key}"; write {key} = ["...", "..."]')
-        if required and not value:
-            raise self.fault(f'has an empty list under "{key}"; add at least one sentence')
-        return tuple(" ".join(item.split()) for item in value)
-
-    def flag(self, key: str, *, default: bool) -> bool:
-        value = self.value(key)
-        if value is not None and not isinstance(value, bool):
-            raise self.fault(f'"{key}" is no flag; write {key} = true or {key} = false')
-        return default if value is None else value
-
-    def one_of(self, key: str, allowed: tuple[str, ...], value: str) -> str:
-        if value not in allowed:
-            raise self.fault(f'unknown {key} "{value}"; use one of {", ".join(allowed)}')
-        return value
-
-    def shaped(self, key: str, pattern: re.Pattern[str], example: str, value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise self.fault(f'malformed {key} "{value}"; write it like "{example}"')
-        return value
-
-    def done(self) -> None:
-        """Refuses what nobody asked for: a misspelt key would otherwise be ignored without a word."""
-        for key in self._values:
-            if key not in self._known:
-                close = get_close_matches(key, self._known, n=1)
-                mend = f'did you mean "{close[0]}"?' if close else f"the keys here are {', '.join(self._known)}"
-                raise self.fault(f'unknown key "{key}"; {mend}')
-
-
 class _Reader:
     """Turns the parsed file into a `Debate`; `file` is the name under which faults are reported."""
 
@@ -285,8 +223,8 @@ class _Reader:
         self._file = file
 
     def debate(self, document: dict[str, object]) -> Debate:
-        top = _Entry(self._file, "top level", document)
-        head = _Entry(self._file, "[debate]", top.value("debate") or {})
+        top = Entry(self._file, "top level", document)
+        head = Entry(self._file, "[debate]", top.value("debate") or {})
         sides = tuple(self._side(entry) for entry in self._entries(top, "side"))
         own = {side.id for side in sides}
         universal = {side.id for side in _UNIVERSAL_SIDES}
@@ -313,7 +251,7 @@ class _Reader:
         head.done()
         return debate
 
-    def _entries(self, top: _Entry, table: str, *, required: bool = True) -> Iterator[_Entry]:
+    def _entries(self, top: Entry, table: str, *, required: bool = True) -> Iterator[Entry]:
         """Every [[table]] of the file; their ids are well formed and differ."""
         values = top.value(table)
         if values is None and not required:
@@ -324,14 +262,14 @@ class _Reader:
         for number, value in enumerate(values, start=1):
             entry_id = value.get("id") if isinstance(value, dict) else None
             label = f'[[{table}]] "{entry_id}"' if isinstance(entry_id, str) else f"[[{table}]] number {number}"
-            entry = _Entry(self._file, label, value)
+            entry = Entry(self._file, label, value)
             checked = entry.shaped("id", _ID, "lower-case-words", entry.text("id"))
             if checked in seen:
                 raise entry.fault("the id is used twice; give one of them another id, or merge the two")
             seen.add(checked)
             yield entry
 
-    def _side(self, entry: _Entry) -> Side:
+    def _side(self, entry: Entry) -> Side:
         side = Side(
             id=entry.text("id"),
             name=entry.text("name"),
@@ -341,7 +279,7 @@ class _Reader:
         entry.done()
         return side
 
-    def _proposition(self, entry: _Entry, contested: tuple[str, ...]) -> Proposition:
+    def _proposition(self, entry: Entry, contested: tuple[str, ...]) -> Proposition:
         supports = entry.text("supports", required=False)
         if supports and supports not in contested:
             raise entry.fault(
@@ -358,7 +296,7 @@ class _Reader:
         entry.done()
         return proposition
 
-    def _term(self, entry: _Entry) -> Term:
+    def _term(self, entry: Entry) -> Term:
         def listed(key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
             return tuple(entry.one_of(key, allowed, value) for value in entry.texts(key))
 
@@ -376,7 +314,7 @@ class _Reader:
             raise entry.fault(f'"{min(both)}" stands in fits and in loosely; remove it from one of them')
         return term
 
-    def _actor(self, entry: _Entry) -> Actor:
+    def _actor(self, entry: Entry) -> Actor:
         wikidata = entry.text("wikidata", required=False)
         licence = entry.text("licence", required=False)
         actor = Actor(
@@ -409,23 +347,23 @@ class _Reader:
                 raise entry.fault(f'alias_context speaks of "{alias}", which is none of its names; add it to aliases')
         return actor
 
-    def _alias_context(self, entry: _Entry) -> dict[str, tuple[str, ...]]:
+    def _alias_context(self, entry: Entry) -> dict[str, tuple[str, ...]]:
         value = entry.value("alias_context")
         if value is None:
             return {}
-        table = _Entry(self._file, f"{entry.where.removeprefix(f'{self._file}: ')}: alias_context", value)
+        table = Entry(self._file, f"{entry.where.removeprefix(f'{self._file}: ')}: alias_context", value)
         return {alias: table.texts(alias, required=True) for alias in (value if isinstance(value, dict) else {})}
 
-    def _affiliations(self, entry: _Entry) -> tuple[Affiliation, ...]:
+    def _affiliations(self, entry: Entry) -> tuple[Affiliation, ...]:
         value = entry.value("affiliations")
         if value is None:
             return ()
         if not isinstance(value, list):
             raise entry.fault('"affiliations" must be a list; write affiliations = [{actor = "...", role = "..."}]')
         label = f"{entry.where.removeprefix(f'{self._file}: ')}: affiliation"
-        return tuple(self._affiliation(_Entry(self._file, label, item)) for item in value)
+        return tuple(self._affiliation(Entry(self._file, label, item)) for item in value)
 
-    def _affiliation(self, entry: _Entry) -> Affiliation:
+    def _affiliation(self, entry: Entry) -> Affiliation:
         start, end = entry.text("from", required=False), entry.text("to", required=False)
         for key, day in (("from", start), ("to", end)):
             if day:

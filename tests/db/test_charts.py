@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from db.charts import MAX_SERIES, chart, draw
+from db.chart_panels import MAX_SERIES
+from db.charts import chart, draw
 from db.timelines import Timeline, next_start, timeline
 
 
