@@ -579,7 +579,9 @@ def _read(path: Path) -> bytes:
 @output_option
 @since_option
 @until_option
-@click.option("--tz", "zone", default="UTC", show_default=True, metavar="NAME", help="Time zone of the periods and days.")
+@click.option(
+    "--tz", "zone", default="UTC", show_default=True, metavar="NAME", help="Time zone of the periods and days."
+)
 @click.option("--topic", metavar="ID", help="Only this topic.")
 @click.option("--actor", metavar="ID", help="Only this actor.")
 @click.option("--side", metavar="ID", help="Only this side.")

@@ -15,7 +15,7 @@ from datetime import date
 from typing import Any
 from xml.etree import ElementTree
 
-from db.models import InputError
+from db.models import AUTHOR, InputError
 from db.queries import Row, rows
 from db.tables import Table, xml_bytes, xml_text
 
@@ -79,7 +79,8 @@ def positions_taken(connection: sqlite3.Connection, since: str, before: str) -> 
     employers = _Employers(connection)
     for row in found:
         row["author"] = ", ".join(json.loads(row.pop("authors")))
-        row["actor"] = row["actor_name"] or row["speaker_name"]
+        # Authors without a name are many people, not one node.
+        row["actor"] = row["actor_name"] or (row["speaker_name"] if row["speaker_name"] != AUTHOR else None)
         is_person = row["actor_id"] is None or row["actor_kind"] == "person"
         row["person"] = row["actor"] if is_person else None
         row["organisation"] = employers.at(row["actor_id"], row["date"]) if is_person else row["actor"]

@@ -188,11 +188,16 @@ def _terms(job: _Job) -> StepReport:
         while documents := store.documents_to_do("terms", version, after=after, limit=job.batch, retry_run=run_id):
             after = documents[-1].id
             models = store.model_mentions([d.id for d in documents])
-            found = [(d.id, terms_step.find_uses(d.text, terms, models[d.id])) for d in documents]
-            store.save_term_uses(run_id, version, found)
-            tally.done += len(documents)
-            job.progress(tally.done, total, "terms")
-    return StepReport("terms", tally.done, 0, 0, time.monotonic() - started)
+            for document in documents:
+                try:
+                    uses = terms_step.find_uses(document.text, terms, models[document.id])
+                    store.save_term_uses(run_id, version, [(document.id, uses)])
+                    tally.done += 1
+                except Exception as error:
+                    store.fail_document(run_id, "terms", version, document.id, type(error).__name__, str(error))
+                    tally.failed += 1
+            job.progress(tally.done + tally.failed, total, "terms")
+    return StepReport("terms", tally.done, tally.failed, 0, time.monotonic() - started)
 
 
 # --- stance ---------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ somebody of misuse must rather miss a case than make one up. "Not", "so-called",
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from db.models import Mention, TermUse
@@ -71,12 +72,14 @@ def find_uses(text: str, terms: Sequence[Term], models: Sequence[Mention]) -> li
     found = [(match.start(), match.end(), term) for term in terms for match in term_pattern(term).finditer(text)]
     uses: list[TermUse] = []
     end = 0
-    sentences = _sentences(text)
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    bounds = [0, *ends, len(text)]
     for start, stop, term in sorted(found, key=lambda use: (use[0], -use[1], use[2].id)):
         if start < end:
             continue
         end = stop
-        first, last = next((s for s in sentences if s[0] <= start < s[1]), (start, stop))
+        sentence_number = bisect_right(ends, start)
+        first, last = bounds[sentence_number], bounds[sentence_number + 1]
         model_id, denied = _said_of(text, start, stop, [m for m in models if first <= m.start and m.end <= last])
         sentence = text[first:last].strip() if model_id else ""
         uses.append(TermUse(term.id, start, stop, model_id, denied, _short(sentence)))
@@ -85,11 +88,6 @@ def find_uses(text: str, terms: Sequence[Term], models: Sequence[Mention]) -> li
 
 def _short(sentence: str) -> str:
     return sentence if len(sentence) <= MAX_SENTENCE else sentence[: MAX_SENTENCE - 1].rstrip() + "…"
-
-
-def _sentences(text: str) -> list[tuple[int, int]]:
-    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    return list(zip([0, *ends], [*ends, len(text)], strict=True))
 
 
 def _said_of(text: str, start: int, end: int, models: Sequence[Mention]) -> tuple[str | None, bool]:

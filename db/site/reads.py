@@ -283,7 +283,7 @@ def topic(connection: sqlite3.Connection, number: int) -> dict[str, Any] | None:
 
 
 def topic_values(connection: sqlite3.Connection, number: int) -> list[int | None]:
-    """Unique texts of a topic by quarter, None where nothing was collected."""
+    """Unique texts of a topic by quarter, None where no source was healthy."""
     counted = timeline(connection, "topics", by="quarter", filters={"topic": str(number)})
     return [row["documents"] for row in counted.rows]
 

@@ -211,6 +211,14 @@ def test_one_mode_networks(
     assert found["Ines Okafor"]["Ines Okafor"] == 0
 
 
+def test_authors_without_a_name_are_no_node(sample: Path, tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "unnamed.db") as unnamed, sqlite3.connect(sample) as named:
+        named.backup(unnamed)
+        unnamed.execute("UPDATE statements SET speaker_name = 'AUTHOR' WHERE speaker_name = 'Lena Moss'")
+    for variable in ("person", "actor"):
+        assert set(_matrix(tmp_path / "unnamed.db", tmp_path, rows=variable)) == {"Ines Okafor", "Tomas Brandvik"}
+
+
 def test_isolates_are_kept_and_values_left_out_where_asked(sample: Path, tmp_path: Path) -> None:
     june = {"rows": "person", "since": datetime(2024, 6, 1, tzinfo=UTC)}
     assert list(_matrix(sample, tmp_path, **june)) == ["Ines Okafor"]

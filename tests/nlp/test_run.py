@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -127,6 +128,7 @@ def test_killed_and_started_again_it_ends_with_the_same_rows(
     code = f"""
 import os, signal
 from pathlib import Path
+from typing import Any
 from nlp.debate import load_debate
 from nlp.run import analyze
 def kill(done, total, what):
@@ -226,6 +228,26 @@ def test_a_changed_debate_is_new_work(tmp_path: Path, articles: list[Article]) -
     changed = replace(DEBATE, question="Another question?")
     reports = analyze(path, changed, steps=("read", "stance"))
     assert reports[0].done == 2 and reports[1].done >= 2
+
+
+def test_a_text_whose_terms_cannot_be_read_is_a_failure_and_tried_again(
+    tmp_path: Path, articles: list[Article], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _fill(tmp_path / "t.db", articles[:3])
+    whole = analysis.terms_step.find_uses
+
+    def broken(text: str, *others: Any) -> Any:
+        if "number 1" in text:
+            raise ValueError("unreadable")
+        return whole(text, *others)
+
+    monkeypatch.setattr(analysis.terms_step, "find_uses", broken)
+    [report] = analyze(path, DEBATE, steps=("terms",))
+    assert (report.done, report.failed) == (2, 1)
+    assert _query(path, "SELECT step, error, detail FROM failures") == [("terms", "ValueError", "unreadable")]
+    monkeypatch.undo()
+    [report] = analyze(path, DEBATE, steps=("terms",))
+    assert (report.done, report.failed) == (1, 0)
 
 
 def test_wrong_use_is_one_line(tmp_path: Path, articles: list[Article]) -> None:
