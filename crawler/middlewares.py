@@ -25,7 +25,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from crawler.guard import is_public, literal_address
+from crawler.guard import is_public, is_web_port, literal_address
 from crawler.items import Job
 from crawler.settings import ROBOTSTXT_USER_AGENT
 from crawler.warc import ArchivedAt
@@ -173,7 +173,13 @@ class AddressGuardMiddleware:
     def process_request(self, request: Request) -> None:
         """Raises PrivateAddressError. A request behind a redirect passes here as well."""
         job = job_of(self._crawler)
-        host = (urlsplit(request.url).hostname or "").rstrip(".")
+        try:
+            parts = urlsplit(request.url)
+            host, port = (parts.hostname or "").rstrip("."), parts.port
+        except ValueError as error:
+            raise PrivateAddressError(f"unreadable address ({error})") from error
+        if not is_web_port(port):
+            raise PrivateAddressError(f"port {port} belongs to another service than the web")
         if job.source.allow_private:
             if host in job.private_hosts:
                 request.meta["proxy"] = None  # A proxy would look for its own network's address.

@@ -27,6 +27,8 @@ from db.models import Fetch, Outcome, PageState, utc_now
 
 RECHECK_EVERY = timedelta(hours=6)
 """A page without a date of change in its listing is looked at again at most so often."""
+MAX_ENTRIES = 50_000
+"""Pages taken from one listing: what a sitemap may hold at most (sitemaps.org, protocol 0.9)."""
 _TEMPORARY = {408, 425, 429}
 """Client errors that time may cure; every other 4xx stays as it is."""
 
@@ -95,7 +97,8 @@ class SourceSpider(scrapy.Spider):
             conditional=listing.conditional,
         )
         yield from self._ask(listing.more)
-        for entry in listing.entries:
+        self.left_out = self.left_out or len(listing.entries) > MAX_ENTRIES
+        for entry in listing.entries[:MAX_ENTRIES]:
             request = self._choose(entry)
             if request is not None:
                 yield request
