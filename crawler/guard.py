@@ -30,14 +30,12 @@ _NOT_PUBLIC = tuple(
 """What `ipaddress` calls global and no web server of a stranger has."""
 _ISATAP = (0x00005EFE, 0x02005EFE)
 """The third quarter of an IPv6 address whose last quarter is an IPv4 address (RFC 5214, 6.1)."""
-_SERVICE_PORTS = frozenset(
-    int(port)
-    for port in (
-        "1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123 135 137 139"
-        " 143 161 179 389 427 465 512 513 514 515 526 530 531 532 540 548 554 556 563 587 601 636 989 990 993 995 1719 1720 1723"
-        " 2049 3659 4045 4190 5060 5061 6000 6379 6566 6665 6666 6667 6668 6669 6679 6697 10080 11211"
-    ).split()
-)
+_SERVICE_PORTS = frozenset({
+    1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111,
+    113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548,
+    554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6379,
+    6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080, 11211,
+})  # fmt: skip
 """Ports of mail, shells, caches and the like: the bad ports of the Fetch Standard (https://fetch.spec.whatwg.org/#port-blocking),
 and those of Redis and memcached, which take the lines of an HTTP request for commands."""
 
