@@ -903,6 +903,33 @@ def _print_status(state: Mapping[str, Any]) -> None:
             _table([list(row.values()) for row in rows], [name.replace("_", " ") for name in rows[0]])
 
 
+@cli.command()
+@db_option
+@click.option("--mend", is_flag=True, help="Mend what can be mended without losing anything that was collected.")
+@json_option
+def doctor(db_path: Path, mend: bool, as_json: bool) -> int:
+    """Check the database and its archive: damage, missing parents, full-text indexes, texts, offsets, archived answers.
+
+    Exits with 1 while something is wrong that was not mended.
+
+    \b
+    Example: debatewatch doctor --mend
+    """
+    from dataclasses import asdict
+
+    from db.doctor import examine
+
+    found = examine(_existing(db_path), db_path.parent / "archive", mend=mend)
+    if as_json:
+        _emit([asdict(finding) for finding in found])
+    else:
+        for finding in found:
+            click.echo(f"{finding.check}: {finding.count} ({'; '.join(finding.examples)}): {finding.mend}")
+        if not found:
+            click.echo("Nothing is wrong.")
+    return 0 if all(finding.mended for finding in found) else 1
+
+
 @cli.command("eval")
 @debate_option
 @click.option(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import debatewatch
 from tests.crawler.same_rows import content
 from tests.crawler.test_crawl import sources_file
 from tests.crawler.webserver import WebServer, article, debate_text, rss
+from tests.db.samples import fill
 
 TEXT = (
     "Ines Okafor, a researcher, told the committee that open weights make AI safer because anyone can inspect them.\n\n"
@@ -329,3 +331,20 @@ def test_a_replay_gives_the_same_rows_also_where_crawls_and_analyses_took_turns(
     assert run("replay", "archive", "--db", "bare.db", "--no-analyze", "--json").code == 0
     assert content(tmp_path / "bare.db")["term_uses"] == []
     assert _is_one_line(run("replay", "archive", "--db", "x.db").err)
+
+
+def test_doctor_tells_mends_and_says_when_all_is_well(run: Callable[..., Result], tmp_path: Path) -> None:
+    path = fill(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE fetches SET warc_file = NULL")
+        connection.execute("UPDATE statements SET start = start + 1 WHERE id = 1")
+        connection.commit()
+    told = run("doctor", "--db", path)
+    assert (told.code, told.out.split(":")[0]) == (1, "offsets")
+    mended = run("doctor", "--db", path, "--mend", "--json")
+    assert (mended.code, json.loads(mended.out)[0]["mended"]) == (0, True)
+    fill(tmp_path / "well.db")
+    with closing(sqlite3.connect(tmp_path / "well.db")) as connection:
+        connection.execute("UPDATE fetches SET warc_file = NULL")
+        connection.commit()
+    assert run("doctor", "--db", tmp_path / "well.db").out == "Nothing is wrong.\n"
