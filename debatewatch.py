@@ -752,6 +752,124 @@ def publish(target: Path, db_path: Path, force: bool, as_json: bool) -> int:
 
 
 @cli.group()
+def topics() -> None:
+    """What the coverage is about: list, look at, rename and merge topics, and see what became of them."""
+
+
+@topics.command("list")
+@db_option
+@json_option
+def topics_list(db_path: Path, as_json: bool) -> int:
+    """The standing topics, largest first.
+
+    \b
+    Example: debatewatch topics list
+    """
+    from db.queries import open_read
+    from db.queries import topics as standing_topics
+
+    with open_read(_existing(db_path)) as connection:
+        found = standing_topics(connection)
+    if as_json:
+        _emit(found)
+    else:
+        _table(
+            [[t["id"], t["label"], t["documents"], t["articles"], ", ".join(t["keywords"][:5])] for t in found],
+            ["id", "topic", "texts", "articles", "keywords"],
+        )
+    return 0
+
+
+@topics.command("show")
+@click.argument("topic_id", metavar="ID", type=int)
+@db_option
+@json_option
+def topics_show(topic_id: int, db_path: Path, as_json: bool) -> int:
+    """One topic: keywords, most typical articles, the runs that assigned to it, and its history.
+
+    \b
+    Example: debatewatch topics show 3
+    """
+    from db.queries import open_read, topic
+
+    with open_read(_existing(db_path)) as connection:
+        found = topic(connection, topic_id)
+    if as_json:
+        _emit(found)
+        return 0
+    click.secho(f"{found['label']} ({found['documents']} texts{'' if found['standing'] else ', ended'})", bold=True)
+    click.echo(", ".join(found["keywords"]))
+    _table([list(e.values()) for e in found["examples"]], ["title", "published", "url", "similarity"])
+    _table([list(r.values()) for r in found["runs"]], ["run", "started", "texts"])
+    _topic_events(found["events"])
+    return 0
+
+
+@topics.command("rename")
+@click.argument("topic_id", metavar="ID", type=int)
+@click.argument("label")
+@db_option
+def topics_rename(topic_id: int, label: str, db_path: Path) -> int:
+    """Give a topic a label of your own; refits keep it.
+
+    \b
+    Example: debatewatch topics rename 3 "Licences for weights"
+    """
+    from db.store import Store
+
+    with Store.open(_existing(db_path)) as store:
+        store.rename_topic(topic_id, label)
+    return 0
+
+
+@topics.command("merge")
+@click.argument("topic_id", metavar="ID", type=int)
+@click.argument("into_id", metavar="INTO", type=int)
+@db_option
+def topics_merge(topic_id: int, into_id: int, db_path: Path) -> int:
+    """Make topic ID a part of topic INTO, for good: refits keep them together.
+
+    \b
+    Example: debatewatch topics merge 7 3
+    """
+    from db.store import Store
+    from nlp.topic_step import merge_topics
+
+    with Store.open(_existing(db_path)) as store:
+        moved = merge_topics(store, topic_id, into_id)
+    click.echo(f"{moved} texts moved from topic {topic_id} to {into_id}")
+    return 0
+
+
+@topics.command("events")
+@db_option
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many.")
+@json_option
+def topics_events(db_path: Path, limit: int, as_json: bool) -> int:
+    """Births, deaths, merges, splits and drift of topics, newest first, with the similarity that decided each.
+
+    \b
+    Example: debatewatch topics events --json
+    """
+    from db.queries import open_read, topic_events
+
+    with open_read(_existing(db_path)) as connection:
+        found = topic_events(connection, limit=limit)
+    if as_json:
+        _emit(found)
+    else:
+        _topic_events(found)
+    return 0
+
+
+def _topic_events(events: Sequence[dict[str, Any]]) -> None:
+    _table(
+        [[e["at"], e["kind"], e["topic_id"], e["topic"], e["other"] or "", e["similarity"]] for e in events],
+        ["at", "event", "id", "topic", "other topic", "similarity"],
+    )
+
+
+@cli.group()
 def sources() -> None:
     """What is collected: list it, check that each source still answers, discover feeds and sitemaps of a site."""
 
@@ -938,8 +1056,14 @@ def doctor(db_path: Path, mend: bool, as_json: bool) -> int:
     help="A folder with labelled passages (JSONL). Default: the held-out part of the shipped ones.",
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many passages.")
+@click.option(
+    "--topics",
+    "topics_db",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Instead: how stable the topics of this database are, beside plain BERTopic with the same vectors.",
+)
 @json_option
-def eval_(debate_path: Path | None, data: Path | None, limit: int | None, as_json: bool) -> int:
+def eval_(debate_path: Path | None, data: Path | None, limit: int | None, topics_db: Path | None, as_json: bool) -> int:
     """The accuracy card: every layer scored on labelled passages that no model was trained on.
 
     \b
@@ -947,8 +1071,14 @@ def eval_(debate_path: Path | None, data: Path | None, limit: int | None, as_jso
     """
     from nlp.evaluate import evaluate
 
+    card: Any
     with _progress("eval") as show:
-        card = evaluate(_debate(debate_path), data, limit=limit, progress=show)
+        if topics_db:
+            from nlp.topic_stability import evaluate_topics
+
+            card = evaluate_topics(topics_db, limit=limit, progress=show)
+        else:
+            card = evaluate(_debate(debate_path), data, limit=limit, progress=show)
     if as_json:
         _emit(card.to_json())
     else:

@@ -408,6 +408,16 @@ LEFT JOIN latest ON latest.source_id = sources.id
 LEFT JOIN written ON written.source_id = sources.id
 """
 
+_TOPIC_MERGES = """
+CREATE TABLE topic_merges (
+    topic_id INTEGER PRIMARY KEY REFERENCES topics(id),
+    into_id INTEGER NOT NULL REFERENCES topics(id),
+    centroid BLOB NOT NULL,
+    into_centroid BLOB NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id)
+) STRICT;
+"""
+
 
 def _execute_all(db: Database, script: str) -> None:
     """Runs each statement of a script inside the caller's transaction (sqlite3's executescript would commit it)."""
@@ -673,3 +683,10 @@ def m007_bursts_and_new_actors(db: Database) -> None:
 def m008_terms(db: Database) -> None:
     """How the debate names things: terms, where texts use them, and of which model."""
     _execute_all(db, _TERMS)
+
+
+@migrations()
+def m009_topic_merges(db: Database) -> None:
+    """What a document needs to belong to a topic, by topic; and merges by a user, which every later fit keeps."""
+    db.execute("ALTER TABLE topics ADD COLUMN floor REAL NOT NULL DEFAULT 0.45")
+    _execute_all(db, _TOPIC_MERGES)

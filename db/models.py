@@ -298,6 +298,10 @@ class Topic:
     centroid: bytes
     document_id: int | None = None
     """The most typical document."""
+    floor: float = 0.45
+    """Cosine similarity to the centroid that a document needs to belong."""
+    edited: bool = False
+    """Whether a user gave it its label."""
 
 
 @dataclass(frozen=True, slots=True)

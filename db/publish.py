@@ -32,6 +32,7 @@ UPDATE statements SET text = rtrim(substr(text, 1, :longest - 1)) || '…' WHERE
 DELETE FROM document_bands;
 DELETE FROM embeddings;
 UPDATE topics SET centroid = x'';
+UPDATE topic_merges SET centroid = x'', into_centroid = x'';
 UPDATE failures SET detail = '', url = NULL;
 UPDATE fetches SET warc_file = NULL, warc_offset = NULL, warc_length = NULL, etag = NULL, last_modified = NULL,
     reason = CASE WHEN outcome = 'failed' THEN NULL ELSE reason END;

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from db.migrations import migrations
-from db.models import StoreError
+from db.models import StoreError, UnknownNameError
 
 Row = dict[str, Any]
 
@@ -217,6 +217,54 @@ def topics(connection: sqlite3.Connection) -> list[Row]:
     for row in found:
         row["keywords"] = json.loads(row["keywords"])
     return found
+
+
+def topic(connection: sqlite3.Connection, topic_id: int) -> Row:
+    """One topic, standing or ended: id, label, keywords, standing, documents (its size now, 0 when ended), examples (title,
+    published_at, url, score: the most typical articles first), runs (run_id, started_at, documents: of every run that assigned to
+    it), events. UnknownNameError when there is none of that id."""
+    found = rows(
+        connection, "SELECT id, label, keywords, ended_run_id IS NULL AS standing FROM topics WHERE id = ?", [topic_id]
+    )
+    if not found:
+        raise UnknownNameError(f"no topic {topic_id}; `debatewatch topics list` names them")
+    row = found[0]
+    row["keywords"], row["standing"] = json.loads(row["keywords"]), bool(row["standing"])
+    row["documents"] = rows(
+        connection, "SELECT count(*) AS n FROM current_document_topics WHERE topic_id = ?", [topic_id]
+    )[0]["n"]
+    row["examples"] = rows(
+        connection,
+        """SELECT a.title, a.published_at, a.url, round(c.score, 3) AS score
+           FROM current_document_topics AS c JOIN articles AS a ON a.id =
+               (SELECT min(id) FROM articles WHERE document_id = c.document_id)
+           WHERE c.topic_id = ? ORDER BY c.score DESC, a.id LIMIT 10""",
+        [topic_id],
+    )
+    row["runs"] = rows(
+        connection,
+        """SELECT t.run_id, r.started_at, count(*) AS documents FROM document_topics AS t JOIN runs AS r ON r.id = t.run_id
+           WHERE t.topic_id = ? GROUP BY t.run_id ORDER BY t.run_id""",
+        [topic_id],
+    )
+    row["events"] = topic_events(connection, topic_id=topic_id)
+    return row
+
+
+def topic_events(connection: sqlite3.Connection, *, topic_id: int | None = None, limit: int = 1_000) -> list[Row]:
+    """What became of topics over fits, newest first: at, run_id, kind, topic_id, topic, other_topic_id, other, similarity.
+
+    kind: birth, death, merge (into other), split (off other), drift, continue; similarity: what decided it.
+    """
+    return rows(
+        connection,
+        """SELECT r.started_at AS at, e.run_id, e.kind, e.topic_id, t.label AS topic, e.other_topic_id, o.label AS other,
+                  e.similarity
+           FROM topic_events AS e JOIN runs AS r ON r.id = e.run_id JOIN topics AS t ON t.id = e.topic_id
+           LEFT JOIN topics AS o ON o.id = e.other_topic_id
+           WHERE ? IS NULL OR e.topic_id = ? OR e.other_topic_id = ? ORDER BY e.id DESC LIMIT ?""",
+        [topic_id, topic_id, topic_id, limit],
+    )
 
 
 def summary(connection: sqlite3.Connection) -> str:

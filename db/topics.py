@@ -9,10 +9,12 @@ from datetime import date
 
 from db.connection import Connection, as_json
 from db.models import (
+    InputError,
     Topic,
     TopicAssignment,
     TopicBurst,
     TopicEvent,
+    UnknownNameError,
     WeekCount,
 )
 
@@ -50,6 +52,8 @@ class Topics(Connection):
                 row["size"],
                 bytes(row["centroid"]),
                 row["document_id"],
+                row["floor"],
+                bool(row["label_edited"]),
             )
             for row in self._rows("SELECT * FROM topics WHERE ended_run_id IS NULL ORDER BY id")
         ]
@@ -112,14 +116,14 @@ class Topics(Connection):
         return (int(row[0]), str(row[1])) if row else None
 
     def topic_assignments(self, since_run: int) -> dict[int, tuple[int, int | None]]:
-        """Document id -> (run, topic or None): the newest for each document that was assigned in this run or later."""
-        return {
-            int(row[0]): (int(row[1]), None if row[2] is None else int(row[2]))
-            for row in self.db.conn.execute(
-                "SELECT document_id, run_id, topic_id FROM document_topics WHERE run_id >= ? ORDER BY run_id",
-                [since_run],
-            )
-        }
+        """Document id -> (first run that assigned it, newest topic or None), of the assignments of this run and later ones."""
+        found: dict[int, tuple[int, int | None]] = {}
+        for document_id, run_id, topic_id in self.db.conn.execute(
+            "SELECT document_id, run_id, topic_id FROM document_topics WHERE run_id >= ? ORDER BY run_id", [since_run]
+        ):
+            first = found[int(document_id)][0] if int(document_id) in found else int(run_id)
+            found[int(document_id)] = (first, None if topic_id is None else int(topic_id))
+        return found
 
     def names_by_document(self) -> dict[int, list[tuple[str, str]]]:
         """The distinct (name, type) mentioned in each document, known actors by their canonical name."""
@@ -149,12 +153,12 @@ class Topics(Connection):
             for topic in topics:
                 named.append(topic.id)
                 connection.execute(
-                    """INSERT INTO topics (id, label, keywords, size, document_id, centroid, run_id)
-                       VALUES (?, ?, ?, ?, ?, ?, ?)
+                    """INSERT INTO topics (id, label, keywords, size, document_id, centroid, floor, run_id)
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                        ON CONFLICT (id) DO UPDATE SET
                            label = CASE WHEN label_edited = 1 THEN label ELSE excluded.label END,
                            keywords = excluded.keywords, size = excluded.size, document_id = excluded.document_id,
-                           centroid = excluded.centroid, ended_run_id = NULL""",
+                           centroid = excluded.centroid, floor = excluded.floor, ended_run_id = NULL""",
                     [
                         topic.id,
                         topic.label,
@@ -162,6 +166,7 @@ class Topics(Connection):
                         topic.size,
                         topic.document_id,
                         topic.centroid,
+                        float(topic.floor),
                         run_id,
                     ],
                 )
@@ -184,6 +189,62 @@ class Topics(Connection):
                 """UPDATE topics SET size = (SELECT count(*) FROM current_document_topics AS c WHERE c.topic_id = topics.id)
                    WHERE ended_run_id IS NULL"""
             )
+
+    def rename_topic(self, topic_id: int, label: str) -> None:
+        """Gives a standing topic a label that refits keep. InputError when it is empty or another topic's."""
+        label = " ".join(label.split())
+        if not label:
+            raise InputError("a topic's label cannot be empty")
+        self._standing(topic_id)
+        taken = [t.id for t in self.topics() if t.label.casefold() == label.casefold() and t.id != topic_id]
+        if taken:
+            raise InputError(f'topic {taken[0]} is called "{label}" already; choose another label, or merge the two')
+        with self._write() as connection:
+            connection.execute("UPDATE topics SET label = ?, label_edited = 1 WHERE id = ?", [label, topic_id])
+
+    def merge_topic(self, run_id: int, topic_id: int, into_id: int, *, centroid: bytes, similarity: float) -> int:
+        """Ends a standing topic in another, under a run of its own; returns how many documents moved.
+
+        centroid: of the two together; similarity: the cosine of the two. Both centroids of before are kept in `topic_merges`, so
+        that a fit that finds both again makes one of them. Earlier assignments stay readable under their runs.
+        """
+        one, other = self._standing(topic_id), self._standing(into_id)
+        with self._write() as connection:
+            moved = connection.execute(
+                """INSERT INTO document_topics (document_id, run_id, topic_id, score)
+                   SELECT document_id, ?, ?, score FROM current_document_topics WHERE topic_id = ?""",
+                [run_id, into_id, topic_id],
+            ).rowcount
+            connection.execute(
+                "UPDATE topics SET size = size + ?, centroid = ?, floor = min(floor, ?) WHERE id = ?",
+                [moved, centroid, one.floor, into_id],
+            )
+            connection.execute("UPDATE topics SET ended_run_id = ? WHERE id = ?", [run_id, topic_id])
+            connection.execute(
+                """INSERT OR REPLACE INTO topic_merges (topic_id, into_id, centroid, into_centroid, run_id)
+                   VALUES (?, ?, ?, ?, ?)""",
+                [topic_id, into_id, one.centroid, other.centroid, run_id],
+            )
+            connection.execute(
+                "INSERT INTO topic_events (run_id, kind, topic_id, other_topic_id, similarity) VALUES (?, 'merge', ?, ?, ?)",
+                [run_id, topic_id, into_id, similarity],
+            )
+        return moved
+
+    def topic_merges(self) -> list[tuple[bytes, bytes]]:
+        """The centroids (float32 bytes) of the topics that a user has merged, as they were then."""
+        return [
+            (bytes(one), bytes(other))
+            for one, other in self.db.conn.execute(
+                "SELECT centroid, into_centroid FROM topic_merges ORDER BY run_id, topic_id"
+            )
+        ]
+
+    def _standing(self, topic_id: int) -> Topic:
+        found = [topic for topic in self.topics() if topic.id == topic_id]
+        if not found:
+            raise UnknownNameError(f"no standing topic {topic_id}; `debatewatch topics list` names them")
+        return found[0]
 
 
 def _insert_assignments(connection: sqlite3.Connection, run_id: int, assignments: Iterable[TopicAssignment]) -> None:

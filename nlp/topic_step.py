@@ -8,15 +8,17 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from db.models import Document, Topic, TopicAssignment
+from db.models import Document, InputError, Topic, TopicAssignment, TopicEvent, UnknownNameError
 from db.store import Store
 from nlp import topics as method
-from nlp.embeddings import Embedder, Vectors
+from nlp.embeddings import Embedder, Vectors, normalise
 from nlp.topic_words import Text
 
 REFIT_SHARE: Final = 0.25
 """New documents, as a share of those fitted, from which the topics are fitted anew: by then a quarter of the coverage had no say
 in them."""
+OUTLIERS: Final = 0.3
+"""Share of the documents assigned since the fit that fit no topic, from which the debate has drifted and topics are fitted anew."""
 EMBEDDED_AT_ONCE: Final = 32
 
 RunFactory = Callable[[str, dict[str, object], dict[str, str]], AbstractContextManager[int]]
@@ -55,7 +57,10 @@ def run_topics(
         tally.skipped = len(documents)
         return [f"topics need {method.MINIMUM} documents in English, there are {len(documents)}"] if documents else []
     in_fit = sum(1 for run_id, _ in fitted.values() if last and run_id == last[0])
-    fit = enough and (refit or stale or not standing or len(new) > max(REFIT_SHARE * in_fit, method.MINIMUM - 1))
+    later = [topic_id for run_id, topic_id in fitted.values() if last and run_id != last[0]]
+    drifted = len(later) >= method.FEW and later.count(None) > OUTLIERS * len(later)
+    grown = len(later) + len(new) > max(REFIT_SHARE * in_fit, method.MINIMUM - 1)
+    fit = enough and (refit or stale or not standing or drifted or grown)
     if not fit and not new:
         return []
     parameters: dict[str, object] = {"fit": fit, "refit_share": REFIT_SHARE, "floor": method.FLOOR}
@@ -66,7 +71,7 @@ def run_topics(
         matrix = _matrix(vectors, ready, embedder.dimensions)
         progress(0, len(ready), "fitting topics" if fit else "assigning topics")
         outliers = (
-            _fit(store, run_id, ready, matrix, standing, fitted)
+            _fit(store, run_id, ready, matrix, standing, fitted, anchored=bool(last and last[1].endswith(embedder.key)))
             if fit
             else _assign(store, run_id, ready, matrix, standing)
         )
@@ -83,6 +88,8 @@ def _fit(
     matrix: Vectors,
     standing: Sequence[Topic],
     before: dict[int, tuple[int, int | None]],
+    *,
+    anchored: bool,
 ) -> int:
     """Fits anew, keeps the identity of topics that continue; returns how many documents fit none.
 
@@ -93,7 +100,14 @@ def _fit(
     if len(spoken) < method.MINIMUM:
         spoken = list(range(len(documents)))
     fitted = [documents[row] for row in spoken]
-    found = method.fit_topics([Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in fitted], matrix[spoken])
+    found = method.fit_topics(
+        [Text(d.title, d.text, tuple(names.get(d.id, ()))) for d in fitted],
+        matrix[spoken],
+        anchors=_anchors(standing, fitted, before) if anchored and standing else None,
+        together=[
+            (np.frombuffer(one, np.float32), np.frombuffer(two, np.float32)) for one, two in store.topic_merges()
+        ],
+    )
     old = [
         method.Standing(
             topic.id,
@@ -103,32 +117,87 @@ def _fit(
         for topic in standing
     ]
     ids, events = method.match_topics(old, found, [d.id for d in fitted], store.next_topic_id())
+    labels = _labels(standing, ids, [topic.label for topic in found.topics], events)
     topics = [
         Topic(
             topic_id,
-            topic.label,
+            label,
             topic.keywords,
             len(topic.members),
             np.asarray(topic.centroid, np.float32).tobytes(),
             fitted[topic.members[0]].id,
+            found.floor,
         )
-        for topic_id, topic in zip(ids, found.topics, strict=True)
+        for topic_id, label, topic in zip(ids, labels, found.topics, strict=True)
     ]
     assignments = _assignments(fitted, found.assigned, found.scores, ids)
     others = sorted(set(range(len(documents))) - set(spoken))
     if others and topics:
-        groups, scores = method.assign(matrix[others], np.stack([topic.centroid for topic in found.topics]))
+        groups, scores = method.assign(matrix[others], np.stack([t.centroid for t in found.topics]), floor=found.floor)
         assignments += _assignments([documents[row] for row in others], groups, scores, ids)
     store.save_topics(run_id, topics, assignments, events)
     return sum(a.topic_id is None for a in assignments)
+
+
+def _anchors(
+    standing: Sequence[Topic], documents: Sequence[Document], before: dict[int, tuple[int, int | None]]
+) -> method.Anchors:
+    numbers = {topic.id: number for number, topic in enumerate(standing)}
+    known = [numbers.get(before[d.id][1] or 0, -1) if d.id in before else -1 for d in documents]
+    return method.Anchors(_centroids(standing), np.array(known, np.int64))
+
+
+def _centroids(standing: Sequence[Topic]) -> Vectors:
+    return np.array([np.frombuffer(topic.centroid, np.float32) for topic in standing], np.float32)
+
+
+def _labels(
+    standing: Sequence[Topic], ids: Sequence[int], proposed: Sequence[str], events: Sequence[TopicEvent]
+) -> list[str]:
+    """The label of each topic: a user's stays, so does that of a topic that goes on unchanged; no two are the same."""
+    unchanged = {event.topic_id for event in events if event.kind == "continue"}
+    kept = {topic.id: topic.label for topic in standing if topic.id in ids and (topic.edited or topic.id in unchanged)}
+    labels, taken = [], {label.casefold() for label in kept.values()}
+    for topic_id, label in zip(ids, proposed, strict=True):
+        if topic_id not in kept:
+            base, copies = label, 2
+            while label.casefold() in taken:
+                label, copies = f"{base} {copies}", copies + 1
+            taken.add(label.casefold())
+        labels.append(kept.get(topic_id, label))
+    return labels
+
+
+def merge_topics(store: Store, topic_id: int, into_id: int) -> int:
+    """Makes one of two standing topics, for good: documents of the first move to the second, and later fits keep it so.
+
+    Returns how many moved. Raises UnknownNameError when one does not stand, InputError when both are the same.
+    """
+    if topic_id == into_id:
+        raise InputError(f"topic {topic_id} cannot be merged into itself; name two")
+    topics = {topic.id: topic for topic in store.topics()}
+    missing = [number for number in (topic_id, into_id) if number not in topics]
+    if missing:
+        raise UnknownNameError(f"no standing topic {missing[0]}; `debatewatch topics list` names them")
+    one, other = topics[topic_id], topics[into_id]
+    first, second = _centroids([one, other])
+    together = normalise((first * one.size + second * other.size)[None, :].astype(np.float32))[0]
+    run_id = store.start_run("topics", "merge-1", parameters={"fit": False, "merge": [topic_id, into_id]})
+    moved = store.merge_topic(
+        run_id, topic_id, into_id, centroid=together.tobytes(), similarity=round(float(first @ second), 4)
+    )
+    store.finish_run(run_id, "done", {"done": moved, "failed": 0, "skipped": 0})
+    return moved
 
 
 def _assign(
     store: Store, run_id: int, documents: Sequence[Document], matrix: Vectors, standing: Sequence[Topic]
 ) -> int:
     """Assigns to the standing topics; returns how many documents fit none."""
-    centroids = np.array([np.frombuffer(t.centroid, np.float32) for t in standing], np.float32)
-    groups, scores = method.assign(matrix, centroids)
+    # All standing topics come from one fit, with one floor; only a merge may lower that of a single one.
+    groups, scores = method.assign(
+        matrix, _centroids(standing), floor=min((t.floor for t in standing), default=method.FLOOR)
+    )
     assignments = _assignments(documents, groups, scores, [t.id for t in standing])
     store.save_assignments(run_id, assignments)
     return sum(a.topic_id is None for a in assignments)

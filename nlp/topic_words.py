@@ -15,10 +15,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-KEYWORDS: Final = 8
-CANDIDATES: Final = 40
+from nlp.topic_quality import WORD, npmi, windows_together
+
+KEYWORDS: Final = 10
+CANDIDATES: Final = 80
 """Best words of a topic that are looked at more closely."""
-WORD: Final = r"(?u)\b[^\W\d_][\w-]*[^\W_]\b"
+TOGETHER: Final = 2.0
+"""Weight of being said together beside telling the topic apart (see `_said_together`). On 5,000 ledes of news, 25 topics, c_npmi is
+-0.09 at 0, 0.06 at 1, 0.08 at 2 and 4; 40 candidates in place of 80 give 0.05."""
 
 _BOILERPLATE: Final = """
  said says say told asked added wrote according spokesperson spokesman spokeswoman statement interview monday tuesday
@@ -79,21 +83,57 @@ def keywords_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], topics
             [w for _, w in zip(range(CANDIDATES), (w for w in fitting if not _person(w, persons)), strict=False)]
         )
     tags = _tags(documents, groups, ranked)
-    results = []
-    for topic, candidates in enumerate(ranked):
-        members = [texts[int(row)] for row in np.flatnonzero(groups == topic)]
+    telling = [[word for word in candidates if _telling(word, tags)] or candidates[:3] for candidates in ranked]
+    index = {word: number for number, word in enumerate(words)}
+    chosen = _said_together(
+        telling, [{w: float(weights[t, index[w]]) for w in ws} for t, ws in enumerate(telling)], texts
+    )
+    return [
+        [as_written(word, (texts[int(row)] for row in np.flatnonzero(groups == topic))) for word in of_topic]
+        for topic, of_topic in enumerate(chosen)
+    ]
+
+
+def _telling(word: str, tags: Mapping[str, str]) -> bool:
+    """Whether it names something: nouns, names and adjectives, an adjective never last."""
+    parts = [tags.get(part, "NOUN") for part in word.split()]
+    return all(tag in _KEPT_TAGS for tag in parts) and parts[-1] != "ADJ"
+
+
+def _said_together(
+    candidates: Sequence[Sequence[str]], weights: Sequence[Mapping[str, float]], texts: Sequence[str]
+) -> list[list[str]]:
+    """KEYWORDS of the candidates of each topic, greedily: those that tell the topic and are said beside the ones chosen before.
+
+    A word counts its weight as a share of the topic's best, and TOGETHER times its mean c_npmi with those chosen, so that one story
+    of the topic does not lend it words that the rest never says.
+    """
+    vocabulary = {
+        part: n for n, part in enumerate(dict.fromkeys(p for ws in candidates for w in ws for p in w.split()))
+    }
+    if not vocabulary:
+        return [list(ws) for ws in candidates]
+    values = npmi(*windows_together(vocabulary, texts))
+    found = []
+    for words, weight in zip(candidates, weights, strict=True):
         chosen: list[str] = []
-        for word in candidates:
-            telling = (
-                all(tags.get(part, "NOUN") in _KEPT_TAGS for part in word.split())
-                and tags.get(word.split()[-1], "NOUN") != "ADJ"
-            )
-            if telling and not any(_same_stem(word, other) for other in chosen):
-                chosen.append(word)
-            if len(chosen) == KEYWORDS:
-                break
-        results.append([as_written(word, members) for word in chosen or candidates[:3]])
-    return results
+        rest = list(words)
+        best = max(weight.values(), default=1.0) or 1.0
+        while rest and len(chosen) < KEYWORDS:
+            known = [vocabulary[part] for word in chosen for part in word.split()]
+
+            def worth(
+                word: str, known: list[int] = known, weight: Mapping[str, float] = weight, best: float = best
+            ) -> float:
+                parts = [vocabulary[part] for part in word.split()]
+                beside = float(values[np.ix_(parts, known)].mean()) if known else 0.0
+                return round(weight[word] / best + TOGETHER * beside, 9)
+
+            # The first of equals, so that the better ranked wins.
+            chosen.append(max(rest, key=worth))
+            rest = [word for word in rest if not _same_stem(word, chosen[-1])]
+        found.append(chosen)
+    return found
 
 
 def labels_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], keywords: Sequence[Sequence[str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 BERTopic is handed everything it would otherwise fetch or guess: vectors, the reduction, the clustering and the words of its
 c-TF-IDF. Reduction and clustering draw no numbers (principal components and Ward's method in place of UMAP and HDBSCAN), so that
-the same documents give the same topics; what changes with new documents, `match_topics` gives its identity back.
+the same documents give the same topics. A refit starts from the standing topics; `match_topics` tells which of them go on.
 """
 
 from __future__ import annotations
@@ -10,33 +10,45 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from db.models import TopicEvent
-from nlp.embeddings import Vectors, normalise
-from nlp.topic_words import WORD, Text, keywords_of, labels_of
+from nlp.embeddings import Vectors
+from nlp.topic_groups import (
+    SMALLEST,
+    STAYS,
+    Anchored,
+    Assignments,
+    Components,
+    Ward,
+    fewest,
+    moved,
+    separation,
+    settled,
+)
+from nlp.topic_quality import WORD
+from nlp.topic_words import Text, keywords_of, labels_of
 
-METHOD: Final = "bertopic-ward-1"
+METHOD: Final = "bertopic-ward-2"
 MINIMUM: Final = 5
 """Documents below which nothing is fitted: any grouping of four texts is an accident."""
 FEW: Final = 30
 """Documents below which components mean nothing; average-linkage clusters of the vectors themselves are used then."""
-SMALLEST: Final = 3
-"""Documents that make a topic; smaller groups join the nearest topic, or none."""
-COMPONENTS: Final = 8
-"""On 87 development articles 8 components gave 7 topics that a reader recognises, 16 gave 17 that overlap."""
-ALL_DISTANCES: Final = 3_000
-"""Texts up to which Ward's method sees all distances (8 n^2 bytes); beyond, those to the 30 nearest are enough."""
 FLOOR: Final = 0.45
 """Cosine similarity to the nearest centroid from which a document belongs to a topic. Measured on the development posts and news
 pages (MiniLM): members of a topic lie at 0.55 to 0.85, unrelated texts below 0.35."""
+LOWEST: Final = 0.15
+LEFT_OUT: Final = 0.05
+"""Where texts are short or of every kind, members lie lower (median 0.41 in 5,000 ledes of news in 25 topics): the floor of a
+fit is then what LEFT_OUT of its documents do not reach, and never below LOWEST."""
+SEPARATES_BETTER: Final = 0.05
+"""Silhouette by which new groups must be better before they take the place of the standing ones."""
 CONTINUES: Final = 0.5
 DRIFTS: Final = 0.75
 """Similarity (see `match_topics`) from which a new topic is an old one, and below which it is said to have drifted."""
-Assignments = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
 
 
@@ -52,11 +64,13 @@ class FittedTopic:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What a fit found. assigned: the number of its topic for each document (-1: none); scores: cosine to that centroid."""
+    """What a fit found. assigned: the number of its topic for each document (-1: none); scores: cosine to that centroid; floor: the
+    similarity that a document needs to belong (see `assign`)."""
 
     topics: tuple[FittedTopic, ...]
     assigned: Assignments
     scores: Scores
+    floor: float = FLOOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,42 +82,115 @@ class Standing:
     members: frozenset[int]
 
 
-def fit_topics(documents: Sequence[Text], vectors: Vectors, *, floor: float = FLOOR) -> Fit:
-    """Groups the documents, largest topic first. The same documents in the same order give the same topics.
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """The standing topics that a fit starts from. centroids: (k, d); known: (n,) the number of the topic that each document is in,
+    -1 for none or new."""
 
-    vectors: (n, d), normalised. Fewer than MINIMUM documents, or documents that share nothing, give one topic or none.
+    centroids: Vectors
+    known: Assignments
+
+
+Together = tuple[Vectors, Vectors]
+"""Centroids of two topics that a user has merged."""
+
+
+def fit_topics(
+    documents: Sequence[Text],
+    vectors: Vectors,
+    *,
+    anchors: Anchors | None = None,
+    together: Sequence[Together] = (),
+    floor: float = FLOOR,
+) -> Fit:
+    """Groups the documents, largest topic first. The same documents give the same topics, in whatever order they come.
+
+    vectors: (n, d), normalised. Fewer than MINIMUM documents, or documents that share nothing, give one topic or none. With
+    anchors the standing topics go on (see `Anchored`), unless groups found afresh separate better by SEPARATES_BETTER, or the
+    collection has outgrown them. together: groups nearest to two centroids of such a pair become one topic.
     """
     if len(documents) < MINIMUM:
         return Fit((), np.full(len(documents), -1, np.int64), np.zeros(len(documents), np.float32))
-    groups = _clusters([f"{d.title}. {d.text}" for d in documents], vectors)
-    if groups.max() < 0:
-        groups = np.zeros(len(documents), np.int64)
-    centroids = _centroids(vectors, groups)
-    near = (vectors * centroids[groups]).sum(axis=1) >= floor
+    order = np.array(sorted(range(len(documents)), key=lambda row: vectors[row].tobytes()))
+    texts = [f"{documents[row].title}. {documents[row].text}" for row in order]
+    groups = np.empty(len(order), np.int64)
+    started = anchors and Anchors(anchors.centroids, anchors.known[order])
+    groups[order] = _groups(texts, vectors[order], started, together, floor)
+    floor = _floor(vectors, groups, floor)
+    centroids = moved(vectors, groups)
+    # Who is in a topic leaves it less easily than others come in: near the floor a document would go in and out with each fit.
+    needed = np.where(anchors.known >= 0, floor - STAYS, floor) if anchors else floor
+    near = (groups >= 0) & ((vectors * centroids[groups]).sum(axis=1) >= needed)
     groups, scores = assign(vectors, centroids, floor=floor, known=np.where(near, groups, -1))
     # What joined moves the centre; once is enough, twice changes almost nothing.
-    order = [
-        int(g) for g, _ in sorted(Counter(g for g in groups.tolist() if g >= 0).items(), key=lambda p: (-p[1], p[0]))
-    ]
-    numbers = {old: new for new, old in enumerate(order)}
+    numbers = {group: number for number, group in enumerate(_by_size(groups))}
     groups = np.array([numbers.get(g, -1) for g in groups.tolist()], np.int64)
-    if not order:
-        return Fit((), groups, scores)
-    centroids = _centroids(vectors, groups)
-    scores = np.array(
-        [float(v @ centroids[g]) if g >= 0 else float(s) for v, g, s in zip(vectors, groups, scores, strict=True)],
-        np.float32,
-    )
-    keywords = keywords_of(documents, groups, len(order))
+    if not numbers:
+        return Fit((), groups, scores, floor)
+    centroids = moved(vectors, groups)
+    scores = np.where(groups >= 0, (vectors * centroids[groups]).sum(axis=1), scores).astype(np.float32)
+    return Fit(_described(documents, groups, scores, centroids), groups, scores, floor)
+
+
+def _described(
+    documents: Sequence[Text], groups: Assignments, scores: Scores, centroids: Vectors
+) -> tuple[FittedTopic, ...]:
+    keywords = keywords_of(documents, groups, len(centroids))
     labels = labels_of(documents, groups, keywords)
     topics = []
-    for number in range(len(order)):
+    for number, centroid in enumerate(centroids):
         rows = np.flatnonzero(groups == number)
         nearest = rows[np.lexsort((rows, -np.round(scores[rows], 6)))]
-        topics.append(
-            FittedTopic(labels[number], tuple(keywords[number]), centroids[number], tuple(int(r) for r in nearest))
-        )
-    return Fit(tuple(topics), groups, scores)
+        topics.append(FittedTopic(labels[number], tuple(keywords[number]), centroid, tuple(int(r) for r in nearest)))
+    return tuple(topics)
+
+
+def _groups(
+    texts: list[str], vectors: Vectors, anchors: Anchors | None, together: Sequence[Together], floor: float
+) -> Assignments:
+    """A group for each text, none left as an outlier where the fit is a fresh one of many texts."""
+    fresh = _clusters(texts, vectors)
+    if fresh.max() < 0:
+        fresh = np.zeros(len(texts), np.int64)
+    if len(texts) >= FEW:
+        fresh = settled(vectors, fresh)
+    fresh = _joined(vectors, fresh, together)
+    if anchors is None or not len(anchors.centroids):
+        return fresh
+    standing = anchors.known >= 0
+    reached = (vectors[standing] * anchors.centroids[anchors.known[standing]]).sum(axis=1)
+    lowest = min(floor, max(LOWEST, float(np.quantile(reached, LEFT_OUT)))) if len(reached) else floor
+    kept = _bertopic(texts, vectors, _identity(), Anchored(anchors.centroids, anchors.known, lowest))
+    outgrown = len(set(kept.tolist()) - {-1}) * 2 < fewest(len(texts))
+    if kept.max() < 0 or outgrown:
+        return fresh
+    points = Components().fit(vectors).transform(vectors) if len(texts) >= FEW else vectors
+    return fresh if separation(points, fresh) > separation(points, kept) + SEPARATES_BETTER else kept
+
+
+def _joined(vectors: Vectors, groups: Assignments, together: Sequence[Together]) -> Assignments:
+    """Makes one of the groups that a user has merged, wherever a fresh fit parts them again."""
+    for one, other in together:
+        centroids = moved(vectors, groups)
+        if one.shape != centroids.shape[1:]:
+            continue
+        nearest = [int((centroids @ centroid).argmax()) for centroid in (one, other)]
+        if all(float(centroids[n] @ c) >= DRIFTS for n, c in zip(nearest, (one, other), strict=True)):
+            groups = np.where(groups == nearest[0], nearest[1], groups)
+    return groups
+
+
+def _floor(vectors: Vectors, groups: Assignments, floor: float) -> float:
+    inside = np.flatnonzero(groups >= 0)
+    if len(groups) < FEW or not len(inside):
+        return floor
+    reached = (vectors[inside] * moved(vectors, groups)[groups[inside]]).sum(axis=1)
+    return round(min(floor, max(LOWEST, float(np.quantile(reached, LEFT_OUT)))), 4)
+
+
+def _by_size(groups: Assignments) -> list[int]:
+    sizes = Counter(g for g in groups.tolist() if g >= 0)
+    return [group for group, _ in sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0]))]
 
 
 def assign(
@@ -188,92 +275,72 @@ def _most_shared(members: frozenset[int], others: Sequence[frozenset[int]]) -> i
     return None
 
 
-# --- grouping -------------------------------------------------------------------------------------------------------------
+# --- grouping: BERTopic -----------------------------------------------------------------------------------------------------
 
 
 def _clusters(texts: list[str], vectors: Vectors) -> Assignments:
     """BERTopic's topic numbers, -1 for outliers."""
-    from bertopic import BERTopic
-    from bertopic.dimensionality import BaseDimensionalityReduction
     from sklearn.cluster import AgglomerativeClustering
-    from sklearn.feature_extraction.text import CountVectorizer
 
-    count = len(texts)
-    few = count < FEW
-    model = BERTopic(
-        embedding_model=None,
-        umap_model=BaseDimensionalityReduction() if few else _Components(),
-        hdbscan_model=AgglomerativeClustering(
-            n_clusters=None, metric="cosine", linkage="average", distance_threshold=1 - FLOOR
-        )
+    few = len(texts) < FEW
+    found = _bertopic(
+        texts,
+        vectors,
+        _identity() if few else Components(),
+        AgglomerativeClustering(n_clusters=None, metric="cosine", linkage="average", distance_threshold=1 - FLOOR)
         if few
-        else _Ward(),
-        # The words are found below, with names and without boilerplate; BERTopic only needs some to go on.
-        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=WORD),
-        calculate_probabilities=False,
-        verbose=False,
+        else Ward(),
     )
-    try:
-        groups, _ = model.fit_transform(texts, embeddings=np.asarray(vectors, np.float32))
-    except (ValueError, TypeError):
-        # Texts with no word to count, or with one (scipy then takes its weights for a number): one topic.
-        return np.zeros(count, np.int64)
-    found = np.asarray(groups, np.int64)
     sizes = Counter(found.tolist())
     smallest = 2 if few else SMALLEST
     return np.array([g if g >= 0 and sizes[g] >= smallest else -1 for g in found.tolist()], np.int64)
 
 
-class _Components:
-    """Principal components, each text as a direction among them: BERTopic's reduction. No numbers are drawn."""
+def _bertopic(texts: list[str], vectors: Vectors, reduction: Any, clustering: Any) -> Assignments:
+    from bertopic import BERTopic
+    from sklearn.feature_extraction.text import CountVectorizer
 
-    def fit(self, vectors: Vectors, y: object = None) -> _Components:
-        from sklearn.decomposition import PCA
-
-        self._pca = PCA(n_components=min(COMPONENTS, *vectors.shape), svd_solver="full").fit(vectors.astype(np.float64))
-        return self
-
-    def transform(self, vectors: Vectors) -> Vectors:
-        # Rounded, so that the last bits of another machine's arithmetic decide nothing.
-        return np.round(normalise(self._pca.transform(vectors.astype(np.float64)).astype(np.float32)), 5)
-
-
-class _Ward:
-    """Ward's clustering with the number of groups that separates best (silhouette, Rousseeuw 1987): BERTopic's clustering."""
-
-    labels_: Assignments
-
-    def fit(self, points: Vectors, y: object = None) -> _Ward:
-        from sklearn.cluster import AgglomerativeClustering
-        from sklearn.metrics import silhouette_score
-        from sklearn.neighbors import kneighbors_graph
-
-        count = len(points)
-        graph = None
-        if count > ALL_DISTANCES:
-            nearest = kneighbors_graph(points, n_neighbors=30, include_self=False)
-            graph = nearest.maximum(nearest.T)
-        looked_at = np.linspace(0, count - 1, min(count, 2_000)).astype(int)
-        self.labels_, best = np.zeros(count, np.int64), -1.0
-        for number in _numbers_to_try(count):
-            labels = AgglomerativeClustering(n_clusters=number, linkage="ward", connectivity=graph).fit_predict(points)
-            if len(set(labels[looked_at].tolist())) > 1:
-                separated = float(silhouette_score(points[looked_at], labels[looked_at], metric="cosine"))
-                if separated > best + 1e-6:
-                    self.labels_, best = labels.astype(np.int64), separated
-        return self
+    model = BERTopic(
+        embedding_model=None,
+        umap_model=reduction,
+        hdbscan_model=clustering,
+        # The words are found in topic_words, with names and without boilerplate; BERTopic only needs some to go on.
+        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=WORD),
+        calculate_probabilities=False,
+        verbose=False,
+    )
+    try:
+        model.fit_transform(texts, embeddings=np.asarray(vectors, np.float32))
+    except (ValueError, TypeError):
+        # Texts with no word to count, or with one (scipy then takes its weights for a number): one topic.
+        return np.zeros(len(texts), np.int64)
+    # BERTopic numbers topics by size; the clustering's own numbers say the same, and an anchored one's are those of its anchors.
+    return np.asarray(clustering.labels_, np.int64)
 
 
-def _numbers_to_try(count: int) -> list[int]:
-    """Numbers of topics: from two to one for six texts, 60 at most, in steps that grow."""
-    number, largest = 2, min(60, count // 6)
-    found = []
-    while number <= largest:
-        found.append(number)
-        number += max(1, number // 8)
-    return found
+def _identity() -> Any:
+    from bertopic.dimensionality import BaseDimensionalityReduction
+
+    return BaseDimensionalityReduction()
 
 
-def _centroids(vectors: Vectors, groups: Assignments) -> Vectors:
-    """The normalised mean of each group, in the order of their numbers."""
-    return normalise(np.stack([vectors[groups == g].mean(axis=0) for g in range(int(groups.max()) + 1)]))
+def fit_plain(texts: Sequence[str], vectors: Vectors, *, seed: int) -> tuple[Assignments, list[list[str]]]:
+    """BERTopic as it comes, with the same vectors, to compare with: topic numbers (-1: outlier), and the words of each topic.
+
+    UMAP and HDBSCAN have BERTopic's own parameters; UMAP draws from the seed.
+    """
+    from bertopic import BERTopic
+    from sklearn.feature_extraction.text import CountVectorizer
+    from umap import UMAP
+
+    model = BERTopic(
+        embedding_model=None,
+        umap_model=UMAP(
+            n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", low_memory=False, random_state=seed
+        ),
+        vectorizer_model=CountVectorizer(stop_words="english"),
+        verbose=False,
+    )
+    found, _ = model.fit_transform(list(texts), embeddings=np.asarray(vectors, np.float32))
+    groups = np.asarray(found, np.int64)
+    return groups, [[str(word) for word, _ in model.get_topic(t)] for t in range(int(groups.max()) + 1)]
