@@ -981,8 +981,9 @@ def replay(archive: Path, db_path: Path, debate_path: Path | None, analyze_: boo
 
 @cli.command()
 @db_option
+@click.option("--fail-on-alert", is_flag=True, help="Exit with 1 while a source is silent or failing.")
 @json_option
-def status(db_path: Path, as_json: bool) -> int:
+def status(db_path: Path, fail_on_alert: bool, as_json: bool) -> int:
     """The last runs, what is new, who changed position or entered the debate, and which sources are silent or failing.
 
     \b
@@ -997,7 +998,8 @@ def status(db_path: Path, as_json: bool) -> int:
         _emit(state)
     else:
         _print_status(state)
-    return 0
+    alerts = [row for row in state["sources"] if row["state"] in ("silent", "failing")]
+    return 1 if fail_on_alert and alerts else 0
 
 
 def _print_status(state: Mapping[str, Any]) -> None:

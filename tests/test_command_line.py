@@ -348,3 +348,18 @@ def test_doctor_tells_mends_and_says_when_all_is_well(run: Callable[..., Result]
         connection.execute("UPDATE fetches SET warc_file = NULL")
         connection.commit()
     assert run("doctor", "--db", tmp_path / "well.db").out == "Nothing is wrong.\n"
+
+
+def test_status_fails_for_a_monitor_only_when_asked_and_only_while_a_source_is_failing(
+    run: Callable[..., Result], tmp_path: Path
+) -> None:
+    path = fill(tmp_path / "x.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE articles SET added_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now')")
+        connection.execute("UPDATE fetches SET outcome = 'unchanged' WHERE outcome = 'failed'")
+        connection.commit()
+        assert run("status", "--db", path, "--fail-on-alert").code == 0
+        connection.execute("UPDATE fetches SET outcome = 'failed' WHERE source_id = 'ledger'")
+        connection.commit()
+    assert run("status", "--db", path, "--fail-on-alert").code == 1
+    assert run("status", "--db", path).code == 0
