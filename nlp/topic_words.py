@@ -142,6 +142,7 @@ def labels_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], keywords
     labels: list[str] = []
     for topic, words in enumerate(keywords):
         rows = [documents[int(row)] for row in np.flatnonzero(groups == topic)]
+        words = _as_phrase(words, [f"{d.title}. {d.text}" for d in rows])
         inside = Counter(name for d in rows for name, _ in d.names)
         said = " ".join(words[:3]).lower()
         telling = [
@@ -161,6 +162,20 @@ def labels_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], keywords
             label, copies = f"{base} {copies}", copies + 1
         labels.append(label)
     return labels
+
+
+def _as_phrase(words: Sequence[str], texts: Sequence[str]) -> list[str]:
+    """The first two keywords as the one name that they mostly are: "Supreme", "court" -> "Supreme court"."""
+    for pair in (list(words[:2]), list(words[:2])[::-1]):
+        if len(pair) < 2:
+            break
+        joined, *alone = (
+            sum(len(re.findall(rf"\b{pattern}\b", text, re.IGNORECASE)) for text in texts)
+            for pattern in (r"\s+".join(map(re.escape, pair)), *map(re.escape, pair))
+        )
+        if joined * 2 > min(alone) > 0:
+            return [" ".join(pair), *words[2:]]
+    return list(words)
 
 
 def as_written(word: str, texts: Iterable[str]) -> str:

@@ -91,6 +91,8 @@ def test_new_documents_are_assigned_or_left_out_without_a_refit(twenty: tuple[li
 def test_labels_are_unique_and_keep_capitals() -> None:
     texts = [Text("a", "b")] * 3
     assert len(set(labels_of(texts, np.array([0, 1, 2]), [["weights"], ["weights"], []]))) == 3
+    court = [Text("", "The Supreme Court of the United States ruled; the Supreme Court of a state did not.")] * 3
+    assert labels_of(court, np.zeros(3, np.int64), [["court", "Supreme", "ruling"]]) == ["Supreme court, ruling"]
     assert as_written("eu act", ["The EU Act passed.", "the EU  Act, again"]) == "EU Act"
     assert as_written("weights", ["Weights are out.", "open weights", "the weights"]) == "weights"
 
