@@ -75,8 +75,8 @@ class Ward:
 
 
 def numbers_to_try(count: int) -> list[int]:
-    """Numbers of topics: from `fewest` to one for six texts, 60 at most, in steps that grow."""
-    number, largest = fewest(count), min(60, count // 6)
+    """Numbers of topics: from `fewest` to four times that, to one for six texts and 60 at most, in steps that grow."""
+    number, largest = fewest(count), min(60, count // 6, 4 * fewest(count))
     found = []
     while number <= largest:
         found.append(number)
