@@ -16,6 +16,7 @@ from db.queries import open_read, totals
 from db.timelines import timeline
 from nlp.debate import load_debate
 from nlp.run import STEPS, analyze
+from tests.crawler.bench_kills import twenty_kills
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def timed(label: str, *, per: int = 0) -> Iterator[None]:
 
 
 def main() -> None:
-    """Crawl, second crawl, each step of the analysis, a second analysis, and the timelines."""
+    """Crawl, second crawl, each step of the analysis, a second analysis, the timelines, and a crawl that is killed twenty times."""
     with tempfile.TemporaryDirectory() as folder, SampleWeb() as web:
         database, sources_path = Path(folder) / "bench.db", Path(folder) / "sources.toml"
         sources_path.write_text(web.sources_toml(), encoding="utf-8")
@@ -51,6 +52,8 @@ def main() -> None:
             for kind in ("topics", "stances", "actors"):
                 with timed(f"timeline {kind} by week"):
                     timeline(connection, kind, by="week")
+    with tempfile.TemporaryDirectory() as folder, timed("20 kills, then equality"):
+        twenty_kills(Path(folder))
 
 
 if __name__ == "__main__":
