@@ -14,6 +14,17 @@ MAX_LENGTH = 250
 _ENGLISH = r"""
 (?:read|see|learn|find\ out|watch|listen)(?:\ (?:more|also|next|now))?\s*[:»>|–]
 read\ (?:more|also|next)\b
+more\s*:\s
+for\ more\ (?:stories|news|articles|updates|information|on\ this)\b.{0,80}(?:check|visit|follow|click|see|sign|head|go\ to)\b
+for\ (?:the|all\ the|more)\ (?:latest|breaking)\b.{0,120}(?:sign\ up|subscribe|follow|visit|click|newsletter)
+check\ out\ (?:more|all|our|the\ latest)\b
+get\ in\ touch\b.{0,80}(?:email|e-mail|@|news\ team|whatsapp|calling)
+(?:do|have)\ you\ (?:have|got)\b.{0,60}(?:story|tip|news|experience)\b.{0,40}(?:\?|email|@|contact|share)
+are\ you\ .{1,80}\?\ (?:email|contact|get\ in\ touch|let\ us\ know|tell\ us|share)\b
+(?:story|article)\ (?:content|continues\ below)\s*$
+skip\ (?:advert\w*|ad|to\ (?:content|end|main\ content)|past)\b
+you\ must\ (?:confirm|be\ logged\ in|log\ in|sign\ in|register)\b
+please\ (?:log\s?out|log\ in|sign\ in|enable|disable|whitelist|turn\ off)\b
 see\ also\b
 also\ read\b
 (?:you\ )?(?:may|might)\ also\ (?:like|be\ interested)
@@ -97,6 +108,11 @@ dieser\ artikel\ ist\ (?:nur\ )?f[üu]r\ abonnenten
 _ROMANCE = r"""
 (?:[àa]\ )?lire\ (?:aussi|[ée]galement|la\ suite)|[àa]\ lire\b
 voir\ aussi\b
+passer\ (?:la\ publicit[ée]|au\ contenu)
+il\ vous\ reste\ [\d.,]+\s?%\ de\ cet\ article
+la\ suite\ est\ r[ée]serv[ée]e\ aux\ abonn[ée]s
+la\ r[ée]daction\ vous\ (?:conseille|recommande)
+publicit[ée]\s*$|publicidade?\s*$|pubblicit[àa]\s*$
 pour\ (?:lire\ la\ suite|acc[ée]der\ en\ illimit[ée])
 sur\ le\ m[êe]me\ (?:sujet|th[èe]me)
 cr[ée]dits?\s+photos?

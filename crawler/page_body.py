@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from lxml.html import HtmlElement
 
 from crawler.boilerplate import is_boilerplate
+from crawler.declared_body import agree
 from crawler.page_lead import missing_lead
 from crawler.page_metadata import Metas
 from crawler.paragraphs import clean_text, text_key
@@ -32,6 +33,21 @@ TEASER_WORDS = 5
 MAX_BOX = 500
 """Characters. A box of a newsletter or an advertisement says little; anything longer may be the article around it."""
 
+_BESIDE = re.compile(
+    r"author[\w-]*(?:bio|box|card|desc|info|about|profile)|about-?(?:the-?)?author|\bbio(?:graphy)?\b|viafoura|\bcoral-|recirc"
+    r"|visually-?hidden|\bsr-only\b|screen-?reader|a11y-?(?:hidden|skip)"
+    r"|(?:inline-?)?related-?(?:content|articles?|stories|links?|posts?)|inline-?promo",
+    re.IGNORECASE,
+)
+"""Class names and ids of what stands beside an article: notes on its authors, words for screen readers, comment forms, teasers."""
+_BESIDE_SHORT = re.compile(r"caption|read-?more|more-?links?\b|also-?read", re.IGNORECASE)
+MAX_BESIDE = 2_000
+MAX_BESIDE_SHORT = 400
+"""Characters. A longer element with such a name is the page's own wrapper."""
+MAX_CAPTIONS = 0.2
+"""Share of a page's text; where captions are more than that, they are what the page publishes."""
+
+_BESIDE_TAGS = frozenset(("div", "section", "aside", "p", "span", "figcaption", "a", "ul"))
 _PAGE = frozenset(("body", "html", "main", "article"))
 _ADVERT = re.compile(
     r"\s*(?:advertisement|advertorial|anzeige|werbung|publicit[ée]|publicidad|sponsored(?: content| by)?|promoted)\s*\W*\s",
@@ -53,6 +69,7 @@ def page_body(tree: HtmlElement, url: str, data: StructuredData, metas: Metas) -
     tree = deepcopy(tree)
     _drop_comments(tree, data)
     _drop_boxes(tree)
+    _drop_beside(tree)
     _undo_layout_tables(tree)
     lines = clean_text(_extract(tree, url)).split("\n\n")
     lines = _unrepeated(line for line in lines if line)
@@ -61,11 +78,9 @@ def page_body(tree: HtmlElement, url: str, data: StructuredData, metas: Metas) -
     while lines and text_key(lines[0]) in titles:
         lines = lines[1:]
     lines = [*missing_lead(lines, tree, data, metas), *lines]
-    text = "\n\n".join(lines)
-    if len(declared) > 3 * len(text) or (len(lines) == 1 and text_key(declared) == text_key(text)):
-        # Either the page shows next to nothing, or trafilatura took this very property and lost its paragraphs.
-        text = declared
-    return Body(text, tuple(left_out))
+    agreed = agree(lines, declared, whole=not data.from_markup)
+    left_out += [line for line in lines if line not in set(agreed)]
+    return Body("\n\n".join(agreed), tuple(left_out))
 
 
 def _extract(tree: HtmlElement, url: str) -> str:
@@ -141,6 +156,23 @@ def _drop_boxes(tree: HtmlElement) -> None:
     for teasers in tree.xpath("//ul[count(li) > 1] | //ol[count(li) > 1]"):
         if all(_is_teaser(item) for item in teasers.iterchildren("li")):
             _drop(teasers)
+
+
+def _drop_beside(tree: HtmlElement) -> None:
+    """Takes out what its class or id calls a thing beside the article, unless it is too long for that."""
+    short: list[HtmlElement] = []
+    for element in tree.xpath("//body//*[@class or @id]"):
+        if element.tag not in _BESIDE_TAGS:
+            continue
+        name = f"{element.get('class') or ''} {element.get('id') or ''}"
+        if _BESIDE.search(name) and len(element.text_content()) < MAX_BESIDE:
+            _drop(element)
+        elif _BESIDE_SHORT.search(name) and len(element.text_content()) < MAX_BESIDE_SHORT:
+            short.append(element)
+    paragraphs = sum(len(paragraph.text_content()) for paragraph in tree.iter("p"))
+    if sum(len(element.text_content()) for element in short) < MAX_CAPTIONS * paragraphs:
+        for element in short:
+            _drop(element)
 
 
 def _is_teaser(item: HtmlElement) -> bool:

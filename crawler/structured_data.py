@@ -55,6 +55,8 @@ class StructuredData:
     items: tuple[Item, ...] = ()
     article: Item = field(default_factory=dict)
     comments: tuple[Item, ...] = ()
+    from_markup: bool = False
+    """True when the article is microdata: its texts are pieces of what a reader sees, menus and all."""
 
 
 def read_structured_data(tree: HtmlElement, url: str) -> StructuredData:
@@ -66,12 +68,13 @@ def read_structured_data(tree: HtmlElement, url: str) -> StructuredData:
     items = list(_walk(roots))
     article = _choose_article(items, url)
     comments = _comments(items, article)
+    from_markup = not article
     if not article or not comments:
         micro = list(_walk(_microdata(tree, url)))
         article = article or _choose_article(micro, url)
         comments = comments or _comments(micro, article)
         items += micro
-    return StructuredData(tuple(items), article, tuple(comments))
+    return StructuredData(tuple(items), article, tuple(comments), from_markup)
 
 
 def types_of(item: Item) -> tuple[str, ...]:

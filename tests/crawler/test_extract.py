@@ -129,6 +129,10 @@ def test_an_agency_is_credited_and_is_no_author() -> None:
         "À lire aussi : la loi",
         "© 2024 The Courier",
         "Photo: A. Fenwick",
+        "Il vous reste 57.09% de cet article à lire.",
+        "Do you have a story to tell? Email: desk@courier.example",
+        "For more stories like this, check our news page.",
+        "More: what the insurers wrote",
     ],
 )
 def test_a_line_that_points_elsewhere_is_not_text(line: str) -> None:
@@ -143,6 +147,9 @@ def test_a_line_that_points_elsewhere_is_not_text(line: str) -> None:
         "Share prices of both companies fell by a tenth.",
         "Follow the money, said the senator, and you will find the lobby.",
         "Teilen der Regierung geht das zu weit.",
+        "More than nine members voted for it.",
+        "For more than a year the committee checked every figure twice.",
+        "Do you have a plan, the senator asked, and nobody answered.",
     ],
 )
 def test_a_sentence_that_begins_like_one_is_text(line: str) -> None:
@@ -189,6 +196,56 @@ def test_articlebody_is_taken_where_the_page_shows_almost_nothing() -> None:
     text = extract(page(data, "<p>Please switch on scripts to read this story.</p>")).text
     assert "Sentence 19 of an article" in text
     assert text.count("\n\n") == 19
+
+
+DECLARED = "\\n".join(
+    f"Paragraph {n} of the story tells at some length what the committee heard that day." for n in range(8)
+)
+STORY = "".join(f"<p>{paragraph}</p>" for paragraph in DECLARED.split("\\n"))
+WITH_BODY = (
+    f'<script type="application/ld+json">{{"@type":"NewsArticle","headline":"x","articleBody":"{DECLARED}"}}</script>'
+)
+
+
+def test_what_follows_the_declared_text_is_left_out_and_a_subheading_in_it_kept() -> None:
+    shown = STORY.replace("<p>Paragraph 4", "<h2>What the witnesses said</h2><p>Paragraph 4")
+    shown += "<p>Our reporters have won prizes for their work on parliaments around the world since 1950.</p>"
+    text = extract(page(WITH_BODY, shown)).text
+    assert text.endswith("Paragraph 7 of the story tells at some length what the committee heard that day.")
+    assert "What the witnesses said" in text
+
+
+def test_a_declared_text_that_is_cut_off_leaves_the_shown_one_whole() -> None:
+    more = "".join(f"<p>Witness {n} answered the questions of the members for more than an hour.</p>" for n in range(8))
+    text = extract(page(WITH_BODY, STORY + more)).text
+    assert "Paragraph 0 of the story" in text
+    assert "Witness 7 answered" in text
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        ('<div class="author__biography"><p>{}</p></div>', "Noor Castellan has covered technology since the first of them."),
+        ('<p class="visually-hidden">{}</p>', "The end of this story is followed by a list of further stories of the day."),
+        ('<div class="video-caption"><p>{}</p></div>', "Senator Holt leaves the committee room with her aides on Wednesday."),
+        ('<div class="c-viafoura"><p>{}</p></div>', "Choose the name that others are to see beside your words."),
+    ],
+    ids=["author", "hidden", "caption", "comment form"],
+)  # fmt: skip
+def test_what_stands_beside_an_article_is_not_its_text(box: str, words: str) -> None:
+    text = extract(
+        page(body=PARAGRAPHS + box.format(words) + PARAGRAPHS.replace("Paragraph", "Further paragraph"))
+    ).text
+    assert words not in text
+    assert "Further paragraph four" in text
+
+
+def test_a_page_that_publishes_pictures_keeps_their_captions() -> None:
+    gallery = "".join(
+        f'<div class="caption"><p>Picture {n} shows a machine hall in which one of the models was trained.</p></div>'
+        for n in range(9)
+    )
+    assert "Picture 8 shows" in extract(page(body=PARAGRAPHS + gallery)).text
 
 
 @pytest.mark.parametrize(
