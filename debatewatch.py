@@ -254,6 +254,7 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
                 "interrupted": report.interrupted,
                 "sources": [
                     {"source": s.source_id, **{o: s.outcomes.get(o, 0) for o in outcomes}, "errors": list(s.errors)}
+                    | {"notes": list(s.notes)}
                     for s in report.sources
                 ],
             }
@@ -266,6 +267,8 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
     for source in report.sources:
         for error in source.errors:
             click.echo(f"debatewatch: {source.source_id}: {_one_line(error)}", err=True)
+        for note in source.notes:
+            click.echo(f"note: {source.source_id}: {note}", err=True)
     if report.interrupted:
         click.echo(
             "debatewatch: stopped before the end; what was collected is kept, run it again for the rest", err=True

@@ -8,22 +8,25 @@ import gzip
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+from scrapy.http import Headers, Response
+from scrapy.responsetypes import responsetypes
 
 from crawler.guard import AddressRefusedError, connect_public
 from crawler.items import Entry
 from crawler.settings import ROBOTSTXT_USER_AGENT, user_agent
 from crawler.sources import CrawlSettings, Source, SourcesFile
-from crawler.spiders.base import Listing, ListingError
 from crawler.spiders.feed import read_feed
-from crawler.spiders.section import read_section
+from crawler.spiders.kinds import spider_of
+from crawler.spiders.listing import Listing, ListingError, Scope
 from crawler.spiders.sitemap import read_sitemap
-from db.models import DebatewatchError, InputError, to_iso
+from db.models import DebatewatchError, InputError, to_iso, utc_now
 
 USUAL_PLACES = (
     "/feed",
@@ -37,7 +40,9 @@ USUAL_PLACES = (
     "/news-sitemap.xml",
 )
 """Where the common publishing systems put them (WordPress, Ghost, Hugo, Jekyll, Substack)."""
-_FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json")
+_FEED_TYPES = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/json")
+_STEPS = 4
+"""Listings read to check a source: a list of crawls, the number of pages of an index and one of them, for example."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Answered:
     status: int
     content_type: str
     body: bytes
+    content_range: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,22 @@ class Fetcher:
             raise FetchError("disallowed by robots.txt")
         return self._get(url)
 
+    @property
+    def max_bytes(self) -> int:
+        """Of one answer."""
+        return self._settings.max_bytes
+
+    def response(self, url: str, *, headers: Mapping[str, str], source: Source) -> Response:
+        """A listing of a source, as a spider gets it. Raises FetchError."""
+        open_api = source.documented_api and urlsplit(url).netloc == urlsplit(source.url).netloc
+        if not open_api and not self._allowed(url):
+            raise FetchError("disallowed by robots.txt")
+        answer = self._get(urldefrag(url).url, headers)
+        kept = Headers({"Content-Type": answer.content_type, "Content-Range": answer.content_range})
+        address = url if answer.url == urldefrag(url).url else answer.url
+        kind = responsetypes.from_args(headers=kept, url=address, body=answer.body)
+        return kind(address, status=answer.status, headers=kept, body=answer.body)
+
     def robots(self, url: str) -> bytes:
         """The robots.txt of a site, empty when there is none. Raises FetchError when it cannot be had (RFC 9309, 2.3.1.4)."""
         try:
@@ -122,16 +144,18 @@ class Fetcher:
             self._robots[site] = Protego.parse(self.robots(url).decode("utf-8", errors="replace"))
         return bool(self._robots[site].can_fetch(url, ROBOTSTXT_USER_AGENT))
 
-    def _get(self, url: str) -> Answered:
+    def _get(self, url: str, headers: Mapping[str, str] | None = None) -> Answered:
         limit = self._settings.max_bytes
         try:
-            with self._opener.open(url, timeout=self._settings.timeout) as response:
+            request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 (callers check the scheme)
+            with self._opener.open(request, timeout=self._settings.timeout) as response:
                 body = response.read(limit + 1)
                 if response.headers.get("Content-Encoding") == "gzip":
                     body = _gunzip(body, limit)
                 if len(body) > limit:
                     raise FetchError(f"larger than {limit} bytes")
-                return Answered(response.url, response.status, response.headers.get("Content-Type", ""), body)
+                kind, stretch = (response.headers.get(name, "") for name in ("Content-Type", "Content-Range"))
+                return Answered(response.url, response.status, kind, body, stretch)
         except urllib.error.HTTPError as error:
             raise _HTTPStatusError(error.code) from error
         except AddressRefusedError as error:
@@ -258,18 +282,16 @@ def _check(source: Source, settings: CrawlSettings) -> SourceCheck:
 
 
 def _entries(source: Source, fetcher: Fetcher) -> tuple[Entry, ...]:
-    answer = fetcher.get(source.url)
-    body = _gunzip(answer.body, 50_000_000) if answer.body[:2] == b"\x1f\x8b" else answer.body
-    if source.kind == "feed":
-        return read_feed(body, answer.url, answer.content_type or "application/xml").entries
-    if source.kind == "section":
-        from parsel import Selector
-
-        page = Selector(text=body.decode("utf-8", errors="replace"))
-        return read_section(page, answer.url, source.links, source.next).entries
-    listing = read_sitemap(body, answer.url)
-    if listing.entries or not listing.more:
-        return listing.entries
-    child = fetcher.get(listing.more[0])
-    body = _gunzip(child.body, 50_000_000) if child.body[:2] == b"\x1f\x8b" else child.body
-    return read_sitemap(body, child.url).entries
+    """What the first listing names that names pages: of an index the pages of its first child."""
+    spider = spider_of(source.kind)
+    scope = Scope(source, utc_now(), max_bytes=fetcher.max_bytes)
+    waiting = list(spider.first(scope)[:1])
+    for _ in range(_STEPS):
+        if not waiting:
+            break
+        url = waiting[0]
+        listing = spider.read(fetcher.response(url, headers=spider.listing_headers(url), source=source), scope)
+        if listing.entries:
+            return listing.entries
+        waiting = list(listing.more or listing.later or waiting[1:])
+    return ()

@@ -27,8 +27,20 @@ class Entry:
     """One page as a listing names it; times are those of the listing, UTC."""
 
     url: str
+    """The page's own address, whichever copy of it is asked for."""
     published: datetime | None = None
     updated: datetime | None = None
+    seen: datetime | None = None
+    """When an archive saw the page: no date of publication, but it places the page in a window of time."""
+    ask: str | None = None
+    """Where the page is to be had, when not at its own address: a capture, an interface's record."""
+    span: tuple[int, int] | None = None
+    """The first and the last byte to ask for, of a file that holds many pages."""
+
+    @property
+    def date(self) -> datetime | None:
+        """What places the page in time."""
+        return self.updated or self.published or self.seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +72,8 @@ class Tally:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What a window of time (--since, --until) could not reach, and why."""
     planned: int = 0
     done: int = 0
 

@@ -75,8 +75,17 @@ class RobotsMiddleware(RobotsTxtMiddleware):
 
     def process_request_2(self, rp: RobotParser | None, request: Request) -> None:
         """Raises RobotsForbiddenError, or what kept robots.txt from being read."""
-        if rp is not None and not rp.allowed(request.url, ROBOTSTXT_USER_AGENT):
+        if rp is not None and not rp.allowed(request.url, ROBOTSTXT_USER_AGENT) and not self._is_open_api(request):
             raise RobotsForbiddenError("robots.txt")
+
+    def _is_open_api(self, request: Request) -> bool:
+        """Whether the request is for the interface that the source declares as documented for programs, on its own host."""
+        source = job_of(self.crawler).source
+        return (
+            source.documented_api
+            and request.meta.get("target") == "listing"
+            and urlsplit(request.url).netloc.lower() == urlsplit(source.url).netloc.lower()
+        )
 
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
@@ -271,6 +280,8 @@ class ArchiveMiddleware:
 
     def process_response(self, request: Request, response: Response) -> Response:
         """A disk that cannot be written ends the crawl: a page without its archived copy is no evidence."""
+        if request.meta.get("passing"):
+            return response  # A stretch of a file of many pages: those that are wanted are asked for, and kept, one by one.
         try:
             request.meta["archived"] = self._write(request, response)
         except ArchiveError as error:

@@ -14,10 +14,10 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
 
-from crawler.duplicates import find_duplicate, signature
+from crawler.duplicates import SHORT_WORDS, find_duplicate, signature
 from crawler.extract import extract_page
-from crawler.hints import apply_hints
 from crawler.items import Answer, Job, Page
+from crawler.readers import read_page
 from crawler.relevance import Relevance
 from crawler.sources import Source
 from db.models import ArchiveError, Article, ExtractionError, Fetch, Outcome, StoreError
@@ -40,11 +40,7 @@ class Collector:
     ) -> Outcome:
         """Extracts a page and keeps what it holds. A page that cannot be read is a `failed` fetch and a row in `failures`."""
         try:
-            articles = extract_page(
-                body, fetch.final_url or fetch.url, content_type=content_type, fallback_date=published
-            )
-            if source.hints:
-                articles[0] = apply_hints(articles[0], body, content_type, source.hints)
+            articles = read_page(source, fetch, body, content_type=content_type, published=published)
         except Exception as error:  # Pages come from strangers: whatever one of them breaks, the others are read.
             return self.failure(fetch, error)
         return self.articles(fetch, articles, judge=source.relevance)
@@ -53,7 +49,7 @@ class Collector:
         """Keeps an article and its comments, unless it is not about the debate. The fetch's row says what came of it."""
         article, comments = articles[0], articles[1:]
         if judge:
-            verdict = self.relevance.judge(article.title, article.text, article.language)
+            verdict = self.relevance.judge(article.title, _judged_text(articles), article.language)
             if not verdict.relevant:
                 self.store.record_fetch(
                     self.run_id,
@@ -102,6 +98,15 @@ class Collector:
         self.store.record_failure(self.run_id, self.step, type(error).__name__, detail, url=fetch.url)
         self.store.record_fetch(self.run_id, replace(fetch, outcome="failed", reason=reason))
         return "failed"
+
+
+def _judged_text(articles: list[Article]) -> str:
+    """What says whether a page is about the debate: its text, and its comments where it has next to none of its own (a thread
+    that opens with a bare link is about what its comments are about)."""
+    own = articles[0].text
+    if len(own.split()) >= SHORT_WORDS:
+        return own
+    return "\n\n".join(article.text for article in articles)
 
 
 def warm_up() -> None:

@@ -24,6 +24,7 @@ from crawler.pipelines import Collector, warm_up
 from crawler.relevance import Relevance
 from crawler.settings import LOG_LEVEL, base_settings, for_source, user_agent
 from crawler.sources import CrawlSettings, Source
+from crawler.spiders.kinds import spider_of
 from crawler.warc import ArchiveWriter
 from db.models import CrawlReport, DebatewatchError, RunStatus, SourceReport, utc_now
 from db.store import Store
@@ -80,6 +81,7 @@ class _Crawl:
             if source.allow_private
             for host in (
                 urlsplit(source.url).hostname or "",
+                urlsplit(source.data_url).hostname or "",
                 *(domain.rpartition(":")[0] or domain for domain in source.allowed_domains),
             )
         )
@@ -181,7 +183,7 @@ class _Crawl:
 
         job = self._job(source)
         self.jobs.append(job)
-        crawler = Crawler(_spider(source.kind), for_source(self.request.settings, source, self.request.log_level))
+        crawler = Crawler(spider_of(source.kind), for_source(self.request.settings, source, self.request.log_level))
         try:
             await process.crawl(crawler, job=job)
             unexpected = crawler.stats.get_value("spider_exceptions/count", 0) if crawler.stats else 0
@@ -243,9 +245,7 @@ class _Crawl:
     def _report(self, seconds: float) -> CrawlReport:
         by_id = {job.source.id: job.tally for job in self.jobs}
         sources = tuple(
-            SourceReport(source.id, dict(by_id[source.id].outcomes), tuple(by_id[source.id].errors))
-            if source.id in by_id
-            else SourceReport(source.id, {})
+            _source_report(source.id, by_id[source.id]) if source.id in by_id else SourceReport(source.id, {})
             for source in self.request.sources
         )
         return CrawlReport(
@@ -258,10 +258,5 @@ class _Crawl:
         )
 
 
-def _spider(kind: str) -> Any:
-    from crawler.spiders.feed import FeedSpider
-    from crawler.spiders.section import SectionSpider
-    from crawler.spiders.sitemap import SitemapSpider
-
-    spiders: dict[str, Any] = {"feed": FeedSpider, "sitemap": SitemapSpider, "section": SectionSpider}
-    return spiders[kind]
+def _source_report(source_id: str, tally: Tally) -> SourceReport:
+    return SourceReport(source_id, dict(tally.outcomes), tuple(tally.errors), tuple(tally.notes))

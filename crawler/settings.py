@@ -75,7 +75,9 @@ def base_settings(log_level: str = LOG_LEVEL) -> Settings:
 
 def for_source(crawl: CrawlSettings, source: Source, log_level: str = LOG_LEVEL) -> Settings:
     """The settings of one source's crawler. Delays and timeouts in seconds, sizes in bytes."""
-    delay = crawl.delay if source.delay is None else source.delay
+    from crawler.sources import KIND_DELAYS
+
+    delay = max(crawl.delay, KIND_DELAYS.get(source.kind, 0.0)) if source.delay is None else source.delay
     settings = base_settings(log_level)
     settings.setdict(
         {

@@ -8,13 +8,19 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from crawler.addresses import is_web_url
 from db.models import SourceRow, SourcesFileError, UnknownNameError
 
-SourceKind = Literal["feed", "sitemap", "section"]
-KINDS: tuple[SourceKind, ...] = ("feed", "sitemap", "section")
+SourceKind = Literal[
+    "feed", "sitemap", "section", "hackernews", "arxiv", "gdelt", "wayback", "commoncrawl", "commoncrawl-news"
+]
+KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
+NEED_QUERY = ("hackernews", "arxiv", "gdelt", "wayback", "commoncrawl")
+KIND_DELAYS: Mapping[str, float] = {"arxiv": 3.0, "gdelt": 5.0}
+"""Seconds between two requests that the owners of interfaces ask for (info.arxiv.org/help/api/tou.html; what api.gdeltproject.org
+answers to faster ones). A source's own `delay` counts instead."""
 SHIPPED_SOURCES = Path(__file__).with_name("sources.toml")
 
 
@@ -58,8 +64,17 @@ class Source:
     """CSS selector of the links to articles on a section page."""
     next: str | None = None
     """CSS selector of the link to the next section page."""
-    max_pages: int = 10
-    """Listing documents (section pages, child sitemaps, feed pages) read in one crawl."""
+    query: tuple[str, ...] = ()
+    """What an interface is asked for: words (hackernews), a search in its own syntax (arxiv, gdelt), or addresses such as
+    "example.org/blog/*" (wayback, commoncrawl). Several are asked one after the other."""
+    data_url: str = "https://data.commoncrawl.org"
+    """Where the captures that Common Crawl's index names lie."""
+    documented_api: bool = False
+    """`url` is an interface that its owner documents for programs: a Disallow of its robots.txt, which speaks to crawlers of pages,
+    does not close it (arXiv's does so). Pages are never covered by it."""
+    max_pages: int | None = None
+    """Listing documents (section pages, child sitemaps, feed pages, pages of results) read in one crawl: 10, and up to 1,000 on the
+    way back to --since."""
     relevance: bool = True
     """False: everything is kept, whatever it is about."""
     unverified: bool = False
@@ -187,6 +202,9 @@ def _read_source(entry: object, number: int, path: Path) -> Source:
         "exclude": _patterns,
         "links": _css,
         "next": _css,
+        "query": _queries,
+        "data_url": _url,
+        "documented_api": _boolean,
         "max_pages": _whole(1),
         "relevance": _boolean,
         "unverified": _boolean,
@@ -198,6 +216,8 @@ def _read_source(entry: object, number: int, path: Path) -> Source:
     for key in _REQUIRED:
         if key not in entry:
             raise SourcesFileError(f"{where}: {key} is missing; every source needs {', '.join(_REQUIRED)}")
+    if entry["kind"] in NEED_QUERY and not entry.get("query"):
+        raise SourcesFileError(f'{where}: query is missing; kind = "{entry["kind"]}" needs what to search for')
     return Source(**{key: readers[key](value, f"{where}: {key}") for key, value in entry.items()})
 
 
@@ -211,6 +231,12 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise SourcesFileError(f'{where} must be a list such as ["..."], not {value!r}')
     return tuple(_text(item, where) for item in value)
+
+
+def _queries(value: object, where: str) -> tuple[str, ...]:
+    return tuple(
+        query for query in (_texts(value, where) if isinstance(value, list) else (_text(value, where),)) if query
+    )
 
 
 def _boolean(value: object, where: str) -> bool:

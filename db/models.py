@@ -400,6 +400,8 @@ class SourceReport:
     source_id: str
     outcomes: Mapping[str, int]
     errors: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What it was not asked for, or a window of time did not reach, and why: no errors."""
 
 
 @dataclass(frozen=True, slots=True)

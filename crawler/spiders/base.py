@@ -1,18 +1,18 @@
 """What every spider does: ask for listings, choose the pages that are new or changed, hand what comes back to the pipeline.
 
-A kind of source adds `read`: a listing's bytes -> the pages it names. Spiders touch no rows and extract nothing.
+A kind of source adds `first` (the listings to begin with) and `read` (a listing's bytes -> the pages it names), both pure, so
+that a check of the sources uses them as well. Spiders touch no rows and extract nothing.
 """
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, ClassVar
+from urllib.parse import urldefrag, urlsplit
 
 import scrapy
 from scrapy.exceptions import DownloadCancelledError, DownloadTimeoutError, IgnoreRequest
@@ -23,28 +23,21 @@ from twisted.python.failure import Failure
 from crawler.addresses import canonical_url, is_web_url
 from crawler.items import Answer, Entry, Job, Page
 from crawler.middlewares import PrivateAddressError, RobotsForbiddenError, describe, retry_after
+from crawler.spiders.listing import Listing, Scope, is_due
+from crawler.spiders.reach import Reach, is_behind
 from db.models import Fetch, Outcome, PageState, utc_now
 
-RECHECK_EVERY = timedelta(hours=6)
-"""A page without a date of change in its listing is looked at again at most so often."""
 MAX_ENTRIES = 50_000
 """Pages taken from one listing: what a sitemap may hold at most (sitemaps.org, protocol 0.9)."""
 _TEMPORARY = {408, 425, 429}
 """Client errors that time may cure; every other 4xx stays as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a listing names: pages, and further listings (the next page, child sitemaps)."""
-
-    entries: tuple[Entry, ...] = ()
-    more: tuple[str, ...] = ()
-    conditional: bool = True
-    """False when the listing may stay as it is while those it names change."""
-
-
-class ListingError(ValueError):
-    """A listing that cannot be read: no feed, no sitemap, no links."""
+DEFAULT_LISTINGS = 10
+"""Listing documents read for one source in one crawl."""
+BACKFILL_LISTINGS = 1_000
+"""The same on the way back to --since: at a second each, a quarter of an hour."""
+ROUGHLY_RELEVANT = 0.3
+"""Share of the threshold that a whole page must reach to be fetched: its menus make it longer, so that it scores lower than its
+article alone."""
 
 
 class SourceSpider(scrapy.Spider):
@@ -53,78 +46,152 @@ class SourceSpider(scrapy.Spider):
     name = "source"
     anywhere = False
     """True where pages may lie on any host (feeds are written by hand; sitemaps and link lists are not)."""
+    statuses: ClassVar[tuple[int, ...]] = ()
+    """Of answers beside 2xx that are listings, too."""
+    passing = False
+    """True when listings are too large to be kept in the archive, and what is wanted of them is asked for again."""
 
     def __init__(self, job: Job, **arguments: Any) -> None:
         super().__init__(name=job.source.id, **arguments)
         self.job = job
         self.left_out = False
+        self.scope = scope_of(job)
+        self._backfill = job.since is not None or job.until is not None
+        self._later: deque[str] = deque()
+        self._open = 0
+        self._most_listings = job.source.max_pages or (BACKFILL_LISTINGS if job.since else DEFAULT_LISTINGS)
+        self.reach = Reach()
         self._listings: set[str] = set()
         self._pages: set[str] = set()
         self._include = [re.compile(pattern) for pattern in job.source.include]
         self._exclude = [re.compile(pattern) for pattern in job.source.exclude]
 
-    def read(self, response: Response) -> Listing:
+    @classmethod
+    def first(cls, scope: Scope) -> tuple[str, ...]:
+        """The listings to begin with, asked for one after the other."""
+        return (scope.source.url,)
+
+    @classmethod
+    def read(cls, response: Response, scope: Scope) -> Listing:
         """What a listing names. Raises ListingError when it is none."""
         raise NotImplementedError
 
+    @classmethod
+    def listing_headers(cls, url: str) -> dict[str, str]:
+        """Further headers of the request for a listing."""
+        return {}
+
     async def start(self) -> AsyncIterator[Request]:
-        """The source's own listing."""
-        for request in self._ask([self.job.source.url]):
+        """The source's own listings."""
+        self._later.extend(self.first(self.scope))
+        for request in self._next():
             yield request
 
     # --- listings -------------------------------------------------------------------------------------------------------
 
-    def _ask(self, urls: list[str] | tuple[str, ...]) -> Iterator[Request]:
+    def _ask(self, urls: tuple[str, ...]) -> Iterator[Request]:
         for url in urls:
-            if url not in self._listings and is_web_url(url) and len(self._listings) < self.job.source.max_pages:
-                self._listings.add(url)
-                # Listings first: the progress then knows early how much there is.
-                yield self._request(url, "listing", self.job.state(url), self.on_listing, priority=10)
+            if url in self._listings or not is_web_url(url):
+                continue
+            if len(self._listings) >= self._most_listings:
+                self.reach.unread += 1
+                continue
+            self._listings.add(url)
+            self._open += 1
+            # In a window of time the pages of an unchanged listing are wanted, too.
+            state = None if self._backfill else self.job.state(url)
+            # Listings first: the progress then knows early how much there is.
+            request = self._request(url, "listing", state, self.on_listing, priority=10)
+            request.headers.update(self.listing_headers(url))
+            request.meta["handle_httpstatus_list"] = [*self.statuses, HTTPStatus.NOT_MODIFIED]
+            request.meta["passing"] = self.passing
+            yield request
 
-    def on_listing(self, response: Response) -> Iterator[Answer | Request]:
+    def _next(self) -> Iterator[Request]:
+        """The next of the listings that wait, when none is under way."""
+        while self._later and self._open == 0 and not self._full:
+            yield from self._ask((self._later.popleft(),))
+
+    @property
+    def _full(self) -> bool:
+        return self.job.tally.planned >= self.job.limit
+
+    def on_listing(self, response: Response) -> Iterator[Answer | Page | Request]:
         """Reads a listing and asks for what it names."""
+        self._open -= 1
         if response.status == HTTPStatus.NOT_MODIFIED:
             yield Answer(self._fetch(response.request, "unchanged", response=response))
+            yield from self._next()
             return
+        asked = response.meta["asked"]
+        if urldefrag(asked).url == response.url:
+            response = response.replace(url=asked)  # Scrapy leaves the fragment away.
         try:
-            listing = self.read(response)
+            listing = self.read(response, self.scope)
         except Exception as error:
             reason = f"unreadable listing: {describe(error)}"
             yield Answer(self._fetch(response.request, "failed", response=response, reason=reason), error)
+            yield from self._next()
             return
         yield Answer(
             self._fetch(response.request, "stored", response=response),
             conditional=listing.conditional,
         )
-        yield from self._ask(listing.more)
-        self.left_out = self.left_out or len(listing.entries) > MAX_ENTRIES
+        self.left_out = self.left_out or not listing.complete or len(listing.entries) > MAX_ENTRIES
         for entry in listing.entries[:MAX_ENTRIES]:
-            request = self._choose(entry)
+            request = self._choose(entry, response if listing.whole else None)
             if request is not None:
                 yield request
+        self._later.extend(listing.later)
+        if self._full and (listing.more or self._later):
+            self.left_out = True
+        elif not is_behind(listing, self.scope):
+            yield from self._ask(listing.more)
+        yield from self._next()
+
+    def closed(self, reason: str) -> None:
+        """Called by Scrapy: says what a window of time did not reach."""
+        if self._backfill and reason == "finished":
+            self.job.tally.notes.extend(
+                self.reach.notes(self.scope, len(self._listings), self.job.limit if self._full else None)
+            )
 
     # --- pages ----------------------------------------------------------------------------------------------------------
 
-    def _choose(self, entry: Entry) -> Request | None:
+    def _choose(self, entry: Entry, holder: Response | None) -> Request | Page | None:
+        """The request for a page, or the page itself when the listing `holder` holds it; None when it is not wanted now."""
         if not is_web_url(entry.url):
             return None
         url = canonical_url(entry.url)
         if url in self._pages or url in self._listings or not self._wanted(url):
             return None
         self._pages.add(url)
-        if not self._in_window(entry):
+        if not self.reach.takes(entry, self.scope):
             self.left_out = True
             return None
         state = self.job.state(url)
+        if holder is not None and state is not None and (entry.updated is None or entry.updated <= state.fetched_at):
+            return None
         if state is not None and not is_due(entry, state, utc_now(), self.job.settings.recheck_days):
             return None
         if self.job.tally.planned >= self.job.limit:
             self.left_out = True
             return None
         self.job.tally.planned += 1
+        if holder is not None:
+            return self._page_of(holder, url, entry)
         request = self._request(url, "page", state, self.on_page)
+        if entry.ask is not None:
+            request = request.replace(url=entry.ask)
+        if entry.span is not None:
+            request.headers["Range"] = f"bytes={entry.span[0]}-{entry.span[1]}"
         request.meta["published"] = entry.published
         return request
+
+    def _page_of(self, holder: Response, url: str, entry: Entry) -> Page:
+        fetch = self._fetch(holder.request, "stored", response=holder)
+        fetch = replace(fetch, url=url, final_url=holder.url, target="page", bytes=None, seconds=None, etag=None)
+        return Page(replace(fetch, last_modified=None), holder.body, _header(holder, b"Content-Type"), entry.published)
 
     def _wanted(self, url: str) -> bool:
         source = self.job.source
@@ -136,23 +203,16 @@ class SourceSpider(scrapy.Spider):
             return False
         return not any(pattern.search(url) for pattern in self._exclude)
 
-    def _in_window(self, entry: Entry) -> bool:
-        latest = entry.updated or entry.published
-        if self.job.since is not None and latest is not None and latest < self.job.since:
-            return False
-        return self.job.until is None or entry.published is None or entry.published <= self.job.until
-
     def on_page(self, response: Response) -> Iterator[Page | Answer]:
         """Hands a page to the pipeline."""
         if response.status == HTTPStatus.NOT_MODIFIED:
             yield Answer(self._fetch(response.request, "unchanged", response=response))
             return
-        content_type = response.headers.get(b"Content-Type")
         yield Page(
             # The pipeline decides what became of it.
             self._fetch(response.request, "stored", response=response),
             response.body,
-            content_type.decode("latin-1") if content_type else None,
+            _header(response, b"Content-Type"),
             response.meta.get("published"),
         )
 
@@ -169,7 +229,7 @@ class SourceSpider(scrapy.Spider):
             meta={"asked": url, "target": target, "state": state},
         )
 
-    def on_failure(self, failure: Failure) -> Iterator[Answer]:
+    def on_failure(self, failure: Failure) -> Iterator[Answer | Request]:
         """A request that gave nothing to read, with the reason in words."""
         error: BaseException = failure.value or RuntimeError("no reason given")
         request: Request = failure.request  # type: ignore[attr-defined]
@@ -190,6 +250,9 @@ class SourceSpider(scrapy.Spider):
         else:
             reason = f"{type(error).__name__.removesuffix('Error')}: {describe(error)}"
         yield Answer(self._fetch(request, outcome, response=response, reason=reason), final=final)
+        if request.meta["target"] == "listing":
+            self._open -= 1
+            yield from self._next()
 
     def _fetch(
         self, request: Request | None, outcome: Outcome, *, response: Response | None = None, reason: str | None = None
@@ -222,28 +285,19 @@ class SourceSpider(scrapy.Spider):
         )
 
 
-def is_due(entry: Entry, state: PageState, now: datetime, recheck_days: float) -> bool:
-    """Whether a page that is known is worth another (conditional) request.
+def scope_of(job: Job) -> Scope:
+    """The scope of one source in one crawl."""
+    source, relevance = job.source, job.collector.relevance
 
-    It is when its listing says that it changed since it was fetched, or since the date that the page itself gave (listings of
-    archives carry old dates). Where the listing has no date of change, in the days after publication, when corrections are made.
-    """
-    if entry.updated is not None and entry.updated != entry.published:
-        own = _http_date(state.last_modified)
-        return entry.updated > state.fetched_at or (own is not None and entry.updated > own)
-    return (
-        entry.published is not None
-        and now - entry.published <= timedelta(days=recheck_days)
-        and now - state.fetched_at >= RECHECK_EVERY
-    )
+    def may_be_relevant(text: str) -> bool:
+        return relevance.judge("", text, source.language).score >= relevance.threshold * ROUGHLY_RELEVANT
+
+    judge = may_be_relevant if source.relevance else _anything
+    return Scope(source, utc_now(), job.since, job.until, job.settings.max_bytes, judge)
 
 
-def _http_date(text: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except (ValueError, TypeError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+def _anything(text: str) -> bool:
+    return True
 
 
 def _http_reason(response: Response) -> str:

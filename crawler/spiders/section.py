@@ -9,7 +9,8 @@ from parsel import Selector
 from scrapy.http import Response, TextResponse
 
 from crawler.items import Entry
-from crawler.spiders.base import Listing, ListingError, SourceSpider
+from crawler.spiders.base import SourceSpider
+from crawler.spiders.listing import Listing, ListingError, Scope
 
 DEFAULT_LINKS = "main a[href], [role=main] a[href], article a[href], h1 a[href], h2 a[href], h3 a[href], h4 a[href]"
 """Where lists of articles stand on most sites: not in header, navigation and footer."""
@@ -22,11 +23,12 @@ class SectionSpider(SourceSpider):
 
     name = "section"
 
-    def read(self, response: Response) -> Listing:
+    @classmethod
+    def read(cls, response: Response, scope: Scope) -> Listing:
         """The links to articles on a section page, in its order, and its next page."""
         if not isinstance(response, TextResponse):
             raise ListingError("this is no HTML page")
-        return read_section(response.selector, response.url, self.job.source.links, self.job.source.next)
+        return read_section(response.selector, response.url, scope.source.links, scope.source.next)
 
 
 def read_section(page: Selector, url: str, links: str | None = None, following: str | None = None) -> Listing:

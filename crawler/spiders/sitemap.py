@@ -9,8 +9,10 @@ from urllib.parse import urljoin
 from scrapy.http import Response
 from scrapy.utils.gz import gunzip, gzip_magic_number
 
+from crawler.addresses import is_web_url
 from crawler.items import Entry
-from crawler.spiders.base import Listing, ListingError, SourceSpider
+from crawler.spiders.base import SourceSpider
+from crawler.spiders.listing import Listing, ListingError, Scope
 
 
 class SitemapSpider(SourceSpider):
@@ -18,19 +20,25 @@ class SitemapSpider(SourceSpider):
 
     name = "sitemap"
 
-    def read(self, response: Response) -> Listing:
+    @classmethod
+    def read(cls, response: Response, scope: Scope) -> Listing:
         """The pages or child sitemaps that a sitemap names."""
         body = response.body
         if gzip_magic_number(response):
-            body = gunzip(body, max_size=self.job.settings.max_bytes)
-        return read_sitemap(body, response.url)
+            body = gunzip(body, max_size=scope.max_bytes)
+        return read_sitemap(body, response.url, since=scope.since)
 
 
-def read_sitemap(body: bytes, url: str) -> Listing:
-    """The entries of a sitemap, newest first, or the children of an index. Raises ListingError when the bytes are neither."""
+def read_sitemap(body: bytes, url: str, *, since: datetime | None = None) -> Listing:
+    """The entries of a sitemap, newest first, or the children of an index (without those that last changed before `since`).
+
+    A plain list of addresses, one a line, is a sitemap, too (sitemaps.org, "Text file"). Raises ListingError for anything else.
+    """
     from lxml.etree import LxmlError
     from scrapy.utils.sitemap import Sitemap
 
+    if body.lstrip()[:1] != b"<":
+        return _plain(body)
     try:
         sitemap = Sitemap(body)
         rows: list[dict[str, Any]] = list(sitemap)
@@ -40,13 +48,22 @@ def read_sitemap(body: bytes, url: str) -> Listing:
         raise ListingError(f"this is no sitemap but <{sitemap.type}>")
     oldest = datetime.min.replace(tzinfo=UTC)
     if sitemap.type == "sitemapindex":
-        children = sorted(rows, key=lambda row: parse_moment(row.get("lastmod")) or oldest, reverse=True)
-        return Listing(more=tuple(urljoin(url, row["loc"]) for row in children), conditional=False)
+        changed = [(parse_moment(row.get("lastmod")), urljoin(url, row["loc"])) for row in rows]
+        children = sorted(changed, key=lambda child: child[0] or oldest, reverse=True)
+        wanted = [address for moment, address in children if since is None or moment is None or moment >= since]
+        return Listing(more=tuple(wanted), conditional=False)
     published = _news_dates(body)
     entries = [
         Entry(urljoin(url, row["loc"]), published.get(row["loc"]), parse_moment(row.get("lastmod"))) for row in rows
     ]
     return Listing(tuple(sorted(entries, key=lambda entry: entry.updated or entry.published or oldest, reverse=True)))
+
+
+def _plain(body: bytes) -> Listing:
+    lines = body.decode("utf-8-sig", errors="replace").split()
+    if not lines or not all(is_web_url(line) for line in lines):
+        raise ListingError("this is no sitemap")
+    return Listing(tuple(Entry(line) for line in lines))
 
 
 def _news_dates(body: bytes) -> dict[str, datetime]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from crawler.guard import AddressRefusedError, connect_public, is_public, literal_address
 from crawler.items import Entry
 from crawler.middlewares import describe, retry_after
-from crawler.spiders.base import ListingError, is_due
 from crawler.spiders.feed import read_feed
+from crawler.spiders.listing import ListingError, is_due
 from crawler.spiders.section import looks_like_article
 from crawler.spiders.sitemap import parse_moment, read_sitemap
 from db.models import PageState

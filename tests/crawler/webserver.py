@@ -37,10 +37,11 @@ Handler = Callable[[Asked], Reply]
 
 
 class WebServer:
-    """`pages[path]` is a Reply or a function of the request. A path that is not there is a 404."""
+    """`pages[path]` is a Reply or a function of the request. What is not there is for `otherwise`, else a 404."""
 
     def __init__(self, host: str = "127.0.0.1") -> None:
         self.pages: dict[str, Reply | Handler] = {}
+        self.otherwise: Handler = lambda asked: Reply(b"not here", 404)
         self.asked: list[Asked] = []
         self.ending = threading.Event()
         outer = self
@@ -82,7 +83,9 @@ class WebServer:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = Asked(request.path, headers, time.monotonic())
         self.asked.append(asked)
-        page = self.pages.get(request.path, Reply(b"not here", 404))
+        page = self.pages.get(request.path)
+        if page is None:
+            page = Reply(b"not here", 404) if request.path == "/robots.txt" else self.otherwise
         reply = page(asked) if callable(page) else page
         request.send_response(reply.status)
         request.send_header("Content-Type", reply.content_type)

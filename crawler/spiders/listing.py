@@ -1,0 +1,73 @@
+"""What a listing names, what decides whether it is wanted, and when a known page is worth another request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from crawler.items import Entry
+from crawler.sources import Source
+from db.models import PageState
+
+RECHECK_EVERY = timedelta(hours=6)
+"""A page without a date of change in its listing is looked at again at most so often."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What decides which listings are asked for and what of them counts: the source, the window of time and the limits."""
+
+    source: Source
+    now: datetime
+    since: datetime | None = None
+    until: datetime | None = None
+    max_bytes: int = 10_000_000
+    """Of one answer."""
+    relevant: Callable[[str], bool] = lambda text: True
+    """Whether a text may be about the debate; for sources of millions of pages, that are not all to be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a listing names: pages, and further listings (the next page, child sitemaps)."""
+
+    entries: tuple[Entry, ...] = ()
+    more: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+    """Listings to be asked for one after the other, each when `more` of the one before has come to its end."""
+    conditional: bool = True
+    """False when the listing may stay as it is while those it names change."""
+    complete: bool = True
+    """False when there was more in it than is read of one listing."""
+    whole: bool = False
+    """The listing holds the pages themselves: they are read from it and not asked for."""
+
+
+class ListingError(ValueError):
+    """A listing that cannot be read: no feed, no sitemap, no links."""
+
+
+def is_due(entry: Entry, state: PageState, now: datetime, recheck_days: float) -> bool:
+    """Whether a page that is known is worth another (conditional) request.
+
+    It is when its listing says that it changed since it was fetched, or since the date that the page itself gave (listings of
+    archives carry old dates). Where the listing has no date of change, in the days after publication, when corrections are made.
+    """
+    if entry.updated is not None and entry.updated != entry.published:
+        own = _http_date(state.last_modified)
+        return entry.updated > state.fetched_at or (own is not None and entry.updated > own)
+    return (
+        entry.published is not None
+        and now - entry.published <= timedelta(days=recheck_days)
+        and now - state.fetched_at >= RECHECK_EVERY
+    )
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, TypeError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
