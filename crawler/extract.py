@@ -1,7 +1,7 @@
 """HTML -> Article: what a page publishes, and the comments under it, as records. Pure: no network, no database.
 
-The parts: structured_data.py (schema.org), page_metadata.py, page_dates.py, bylines.py, page_body.py and
-page_lead.py; this file puts them together.
+The parts: structured_data.py (schema.org), page_metadata.py, page_title.py, page_dates.py, bylines.py, agencies.py and
+page_body.py; this file puts them together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 from lxml.html import HtmlElement
 
 from crawler.addresses import canonical_url
-from crawler.bylines import page_agency, page_authors
+from crawler.agencies import page_agency
+from crawler.bylines import page_authors
+from crawler.outlet import page_outlet
 from crawler.page_body import page_body
 from crawler.page_dates import page_dates, parse_date
 from crawler.page_metadata import (
@@ -23,11 +25,10 @@ from crawler.page_metadata import (
     declared_language,
     is_paywalled,
     page_section,
-    page_title,
     read_metas,
-    site_name,
     text_language,
 )
+from crawler.page_title import page_title
 from crawler.paragraphs import clean_text
 from crawler.structured_data import (
     Item,
@@ -67,7 +68,7 @@ def extract_page(
     data = read_structured_data(tree, url)
     metas = read_metas(tree)
     address = canonical_url(url, declared=declared_address(tree, metas))
-    sitename = site_name(data, metas, url)
+    outlet = page_outlet(data, metas, url)
     body = page_body(tree, address, data, metas)
     text = body.text
     if not text:
@@ -75,17 +76,17 @@ def extract_page(
     published_at, modified_at = page_dates(tree, data, metas, address, now=now, fallback=fallback_date)
     article = Article(
         url=address,
-        title=page_title(tree, data, metas, sitename) or text.split("\n", 1)[0][:120],
+        title=page_title(tree, data, metas, outlet) or text.split("\n", 1)[0][:120],
         text=text,
-        authors=page_authors(tree, data, metas, sitename),
+        authors=page_authors(tree, data, metas, outlet),
         published_at=published_at,
         modified_at=modified_at,
         language=text_language(text, declared_language(tree, metas)),
         kind=article_kind(data, metas),
         section=page_section(data, metas),
-        sitename=sitename,
+        sitename=outlet.name,
         paywalled=is_paywalled(tree, data, metas),
-        agency=page_agency(data, metas, (*text.split("\n\n"), *body.left_out), sitename),
+        agency=page_agency(data, metas, (*text.split("\n\n"), *body.left_out), outlet.name),
     )
     return [article, *(_comments(data, article, now) if comments else ())]
 

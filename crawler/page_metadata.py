@@ -1,6 +1,6 @@
-"""What a page says about its article: title, kind, section, language, paywall. Pure.
+"""What a page says about its article: kind, section, language, paywall. Pure.
 
-Dates are in page_dates.py, authors in bylines.py.
+Its title is in page_title.py, dates in page_dates.py, authors in bylines.py.
 Each property has an order of trust: the page's JSON-LD or microdata, then meta tags, then what is visible.
 """
 
@@ -10,14 +10,12 @@ import re
 from functools import cache
 from html import unescape
 from typing import Any
-from urllib.parse import urlsplit
 
 from lxml.html import HtmlElement
 
 from crawler.structured_data import ARTICLE_TYPES, StructuredData, first_string, types_of
 from db.models import ArticleKind
 
-_SEPARATORS = r"[-–—|•·»:]"
 _FALSE = {"false", "no", "0", "http://schema.org/false", "https://schema.org/false"}
 _PAYWALL_NOTICE = re.compile(
     r"subscribe (?:now )?to (?:continue|keep|read the (?:full|rest)|unlock)"
@@ -49,39 +47,6 @@ def declared_address(tree: HtmlElement, metas: Metas) -> str | None:
         if "canonical" in (link.get("rel") or "").lower().split() and (link.get("href") or "").strip():
             return str(link.get("href")).strip()
     return next(iter(metas.get("og:url", ())), None)
-
-
-def site_name(data: StructuredData, metas: Metas, url: str) -> str | None:
-    """The outlet's name as it writes it: og:site_name, the publisher, the application's name; else the host."""
-    publisher = first_string(data.article.get("publisher"))
-    for item in data.items:
-        if "website" in types_of(item):
-            publisher = publisher or first_string(item.get("name"))
-    for name in (*metas.get("og:site_name", ()), publisher, *metas.get("application-name", ())):
-        if name and not name.startswith("http") and len(name) <= 80:
-            return str(name).lstrip("@")
-    return (urlsplit(url).hostname or "").removeprefix("www.") or None
-
-
-def page_title(tree: HtmlElement, data: StructuredData, metas: Metas, sitename: str | None) -> str:
-    """The headline without the outlet's name; "" when the page has none."""
-    headings = [text for element in tree.iter("h1") if (text := text_of(element))]
-    head = next((text for element in tree.iter("title") if (text := text_of(element))), "")
-    candidates = [
-        first_string(data.article.get("headline")),
-        *metas.get("og:title", ()),
-        *metas.get("citation_title", ()),
-        first_string(data.article.get("name")),
-        *metas.get("twitter:title", ()),
-        *metas.get("parsely-title", ()),
-        *metas.get("dc.title", ()),
-        *(headings if len(headings) == 1 else ()),
-        head,
-        *headings,
-        *(text for element in tree.iter("h2") if (text := text_of(element))),
-    ]
-    title = next((text for raw in candidates if raw and (text := _without_markup(raw))), "")
-    return _without_site(title, sitename, headings)[:500]
 
 
 def article_kind(data: StructuredData, metas: Metas) -> ArticleKind:
@@ -154,37 +119,16 @@ def meta_values(metas: Metas, *names: str) -> list[str]:
 
 
 def text_of(element: HtmlElement) -> str:
-    """The words of an element on one line."""
-    return " ".join(element.text_content().split())
+    """The words of an element on one line, without style sheets and scripts in it."""
+    if element.find(".//style") is None and element.find(".//script") is None:
+        return " ".join(element.text_content().split())
+    return " ".join("".join(element.xpath(".//text()[not(ancestor::style or ancestor::script)]")).split())
 
 
 def _own_text(element: HtmlElement) -> str:
     """The words of an element that holds a notice rather than a page."""
     own = " ".join(" ".join([element.text or "", *(child.tail or "" for child in element)]).split())
     return own if len(own) < 400 else ""
-
-
-def _without_markup(raw: str) -> str:
-    text = re.sub(r"</?[a-zA-Z][^<>]{0,100}>", "", unescape(raw))
-    return " ".join(text.replace("\u00ad", "").replace("\u200b", "").split())
-
-
-def _without_site(title: str, sitename: str | None, headings: list[str]) -> str:
-    """Takes the outlet's name off either end, when it is there behind a separator."""
-    for name in filter(None, (sitename, re.sub(r"^(?:The|Le|La|El|Die|Der)\s+", "", sitename or ""))):
-        shorter = re.sub(
-            rf"\s+{_SEPARATORS}\s+(?:\w+\s+{_SEPARATORS}\s+)?{re.escape(name)}$|^{re.escape(name)}\s*{_SEPARATORS}\s+",
-            "",
-            title,
-            flags=re.I,
-        )
-        if shorter and shorter != title:
-            return shorter
-    for heading in headings:
-        rest = title[len(heading) :]
-        if len(heading) >= 15 and title.startswith(heading) and re.match(rf"\s+{_SEPARATORS}\s", rest):
-            return heading
-    return title
 
 
 @cache

@@ -97,6 +97,26 @@ def strings(value: object) -> list[str]:
     return []
 
 
+def author_names(data: StructuredData, *, organisations: bool = False) -> list[str]:
+    """The names in the article's author property, of people or else of organisations.
+
+    Objects that are only referred to by @id are looked up among the page's.
+    """
+    by_id = {item["@id"]: item for item in data.items if isinstance(item.get("@id"), str) and item.get("name")}
+    value = data.article.get("author") or data.article.get("creator")
+    names: list[str] = []
+    for author in value if isinstance(value, list) else [value]:
+        if isinstance(author, Mapping):
+            full = author if author.get("name") else by_id.get(str(author.get("@id")), author)
+            is_organisation = "person" not in types_of(full) and any("organization" in name for name in types_of(full))
+            if is_organisation == organisations or (organisations and not types_of(full)):
+                given, family = first_string(full.get("givenName")), first_string(full.get("familyName"))
+                names.extend(strings(full.get("name")) or ([f"{given} {family}"] if given and family else []))
+        else:
+            names.extend(strings(author))
+    return names
+
+
 def first_string(value: object) -> str | None:
     """The first text in a value, trimmed, entities resolved; None when it holds none."""
     return next((text for raw in strings(value) if (text := " ".join(unescape(raw).split()))), None)

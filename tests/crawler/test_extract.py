@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crawler.boilerplate import is_boilerplate
-from crawler.bylines import clean_authors
 from crawler.extract import decode_page, extract_page
+from crawler.outlet import Outlet
 from crawler.page_dates import parse_date
+from crawler.people import clean_authors
 from db.models import Article, ExtractionError, from_iso
 
 PAGES = Path(__file__).parent / "pages"
@@ -109,10 +110,92 @@ def test_the_date_on_the_page_comes_before_that_of_the_listing() -> None:
         (["Reuters", "Harbour Wire"], ()),
         (["Par Solène Madec et Yann Kerbrat"], ("Solène Madec", "Yann Kerbrat")),
         (["Noor Castellan", "NOOR CASTELLAN"], ("Noor Castellan",)),
+        (
+            ["Author: Noor Castellan", "Autor: Teo Marsh", "Auteure : Solène Madec"],
+            ("Noor Castellan", "Teo Marsh", "Solène Madec"),
+        ),
+        (["Door Sanne de Wit en Teo Marsh"], ("Sanne de Wit", "Teo Marsh")),
+        (["Av Astrid Lund och Teo Marsh"], ("Astrid Lund", "Teo Marsh")),
+        (["AuthorNoor Castellan"], ("Noor Castellan",)),
+        (
+            [
+                "Redazione",
+                "Team Politik",
+                "Letters to the Editor",
+                "Staff and news service reports",
+                "dpa-AFX",
+                "共同通信",
+            ],
+            (),
+        ),
+        (["The Courier", "Meridian Courier Online", "publisher", "facebook.com/noor", "DITIB"], ()),
+        (["山田太郎"], ("山田太郎",)),
     ],
 )
 def test_authors_are_people(raw: list[str], expected: tuple[str, ...]) -> None:
-    assert clean_authors(raw, "The Meridian Courier") == expected
+    assert clean_authors(raw, Outlet("The Meridian Courier", "courier.example")) == expected
+
+
+@pytest.mark.parametrize(
+    ("byline", "expected"),
+    [
+        ('<span class="meta-author">By Noor Castellan</span>', ("Noor Castellan",)),
+        ('<p class="byline__author">VON NOOR CASTELLAN am 21. April 2020</p>', ("Noor Castellan",)),
+        ('<div class="content__author">von Noor Castellan und Teo Marsh</div>', ("Noor Castellan", "Teo Marsh")),
+        ("<p>Par Noor Castellan, Teo Marsh</p>", ("Noor Castellan", "Teo Marsh")),
+        (
+            '<p class="byline"><a>Noor Castellan</a></p><p class="byline"><a>Teo Marsh</a></p>',
+            ("Noor Castellan", "Teo Marsh"),
+        ),
+        ('<div class="byline">Updated: January 16, 2020</div>', ()),
+        ('<div class="byline">By Meridian Courier staff</div>', ()),
+        ('<div class="related"><span class="author">Noor Castellan</span></div>', ()),
+        ('<div class="author-bio">By Noor Castellan</div>', ()),
+        ("<p>By the time of the vote nobody was left.</p>", ()),
+    ],
+)
+def test_a_byline_is_read_where_a_reader_sees_it(byline: str, expected: tuple[str, ...]) -> None:
+    assert extract(page(body=byline + PARAGRAPHS)).authors == expected
+
+
+def test_a_person_whose_site_bears_their_name_is_its_author() -> None:
+    data = """<script type="application/ld+json">{"@graph": [{"@type": "Article", "headline": "x", "author": {"@id": "#noor"}},
+        {"@type": ["Person", "Organization"], "@id": "#noor", "name": "Noor Castellan"}]}</script>"""
+    assert extract(page(data + '<meta property="og:site_name" content="Noor Castellan">')).authors == (
+        "Noor Castellan",
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "headings", "expected"),
+    [
+        ("<title>Vote fails in committee | Courier.example</title>", "", "Vote fails in committee"),
+        ("<title>Vote fails in committee - National - Courier News</title>", "", "Vote fails in committee"),
+        ("<title>Vote fails in committee › Courier</title>", "", "Vote fails in committee"),
+        ("<title>Courier: Vote fails in committee</title>", "", "Vote fails in committee"),
+        ("<title>Act - vote fails in committee</title>", "", "Act - vote fails in committee"),
+        (
+            '<meta property="og:title" content="vote-2024">',
+            "<h1>Vote fails in committee</h1>",
+            "Vote fails in committee",
+        ),
+        (
+            '<meta property="og:title" content="Vote on the control act fails in..."><title>Vote</title>',
+            "<h1>Vote on the control act fails in committee</h1>",
+            "Vote on the control act fails in committee",
+        ),
+        (
+            '<script type="application/ld+json">{"@type": "LiveBlogPosting", "headline": "Senators leave the room"}</script>'
+            '<meta property="og:title" content="Control act fails in committee - updates">',
+            "<h1>Control act LIVE: bill fails in committee</h1>",
+            "Control act fails in committee - updates",
+        ),
+        ("", "<h1><style>.a{color:red}</style>Vote fails in committee</h1>", "Vote fails in committee"),
+    ],
+)
+def test_the_title_is_the_headline_alone(head: str, headings: str, expected: str) -> None:
+    html = page(head, headings + PARAGRAPHS)
+    assert extract_page(html, "https://www.courier.example/2024/a-story", now=NOW)[0].title == expected
 
 
 def test_an_agency_is_credited_and_is_no_author() -> None:
