@@ -24,17 +24,46 @@ def page_dates(
     tree: HtmlElement, data: StructuredData, metas: Metas, url: str, *, now: datetime, fallback: datetime | None
 ) -> tuple[datetime | None, datetime | None]:
     """Publication and last change, UTC; never after `now`. A date without an hour is midnight UTC, one without a zone UTC."""
-    published = _first_date(
+    modified = _first_date(
         [
-            *strings(data.article.get("datePublished")),
-            *meta_values(
-                metas,
-                "article:published_time",
-                "article:published",
-                "og:published_time",
-                "og:article:published_time",
-                "datepublished",
-            ),
+            *strings(data.article.get("dateModified")),
+            *meta_values(metas, "article:modified_time", "og:updated_time", "datemodified", "dcterms.modified"),
+        ],
+        now,
+    )
+    published = _declared_date(tree, data, metas, now, modified)
+    if published is None:
+        published = _visible_date(tree, url, now, extensive=False)
+    if published is None and fallback is not None:
+        published = _checked(fallback, now)
+    if published is None:
+        published = _visible_date(tree, url, now, extensive=True)
+    if modified is not None and published is not None and modified < published:
+        modified = None
+    return published, modified
+
+
+def _declared_date(
+    tree: HtmlElement, data: StructuredData, metas: Metas, now: datetime, modified: datetime | None
+) -> datetime | None:
+    """The date of publication in the page's data, meta tags or marked times, in this order of trust."""
+    declared = [
+        *strings(data.article.get("datePublished")),
+        *meta_values(
+            metas,
+            "article:published_time",
+            "article:published",
+            "og:published_time",
+            "og:article:published_time",
+            "datepublished",
+        ),
+    ]
+    published = _first_date(declared, now)
+    if published is not None and published == modified:
+        # Some systems write the last change into both; another tag then keeps the first publication.
+        return min(found for raw in declared if (found := _checked(parse_date(raw), now)))
+    return published or _first_date(
+        [
             *meta_values(
                 metas,
                 "citation_publication_date",
@@ -42,9 +71,6 @@ def page_dates(
                 "citation_date",
                 "parsely-pub-date",
                 "sailthru.date",
-            ),
-            *meta_values(
-                metas,
                 "dc.date",
                 "dc.date.issued",
                 "dcterms.created",
@@ -59,22 +85,6 @@ def page_dates(
         ],
         now,
     )
-    if published is None:
-        published = _visible_date(tree, url, now, extensive=False)
-    if published is None and fallback is not None:
-        published = _checked(fallback, now)
-    if published is None:
-        published = _visible_date(tree, url, now, extensive=True)
-    modified = _first_date(
-        [
-            *strings(data.article.get("dateModified")),
-            *meta_values(metas, "article:modified_time", "og:updated_time", "datemodified", "dcterms.modified"),
-        ],
-        now,
-    )
-    if modified is not None and published is not None and modified < published:
-        modified = None
-    return published, modified
 
 
 def parse_date(raw: str) -> datetime | None:

@@ -161,8 +161,11 @@ def _walk(value: Any) -> Iterator[Item]:
 
 
 def _choose_article(items: list[Item], url: str) -> Item:
-    """The page's own article: the one that carries this address, else the one that says most of itself."""
-    articles = [item for item in items if any(name in ARTICLE_TYPES for name in types_of(item))]
+    """The page's own article: the one that carries this address, else the one that says most of itself; no entry of a live page."""
+    entries = {id(entry) for item in items for entry in _walk(item.get("liveBlogUpdate"))}
+    articles = [
+        item for item in items if id(item) not in entries and any(name in ARTICLE_TYPES for name in types_of(item))
+    ]
     if not articles:
         return {}
 

@@ -100,6 +100,27 @@ def test_the_date_on_the_page_comes_before_that_of_the_listing() -> None:
     assert found == datetime(2024, 3, 14, 14, 30, tzinfo=UTC)
 
 
+def test_a_live_page_has_the_date_and_headline_of_its_beginning() -> None:
+    html = page(
+        """<script type="application/ld+json">{"@type": "LiveBlogPosting", "headline": "Vote on the control act",
+        "datePublished": "2024-03-13T08:00:00Z", "liveBlogUpdate": [{"@type": "BlogPosting", "url": "URL", "author": "Teo Marsh",
+        "headline": "Vote is over", "datePublished": "2024-03-14T09:30:00Z", "articleBody": "Nine to five."}]}</script>"""
+    )
+    article = extract(html.replace(b'"URL"', f'"{URL}"'.encode()))
+    assert article.title == "Vote on the control act"
+    assert article.published_at == datetime(2024, 3, 13, 8, tzinfo=UTC)
+
+
+def test_the_first_publication_counts_where_the_data_names_the_last_change_twice() -> None:
+    html = page(
+        """<script type="application/ld+json">{"@type": "Article", "headline": "x", "datePublished": "2024-02-19",
+        "dateModified": "2024-02-19"}</script><meta property="article:published_time" content="2021-04-12T18:33:59+02:00">"""
+    )
+    article = extract(html)
+    assert article.published_at == datetime(2021, 4, 12, 16, 33, 59, tzinfo=UTC)
+    assert article.modified_at == datetime(2024, 2, 19, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [
