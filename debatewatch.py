@@ -874,7 +874,7 @@ def _topic_events(events: Sequence[dict[str, Any]]) -> None:
 
 @cli.group()
 def sources() -> None:
-    """What is collected: list it, check that each source still answers, discover feeds and sitemaps of a site."""
+    """What is collected: list it, check that each source answers, discover feeds of a site, exchange them with feed readers."""
 
 
 @sources.command("list")
@@ -953,6 +953,50 @@ def sources_discover(url: str, allow_private: bool, as_json: bool) -> int:
     else:
         click.echo(f'{url}: no feed and no sitemap found; use kind = "section" with the page that lists its articles')
     return 0 if found else 1
+
+
+@sources.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@sources_option
+@json_option
+def sources_import(file: Path, sources_path: Path | None, as_json: bool) -> int:
+    """Add the feeds of an OPML file (from a feed reader) to sources.toml; those it has already are left out.
+
+    \b
+    Example: debatewatch sources import subscriptions.opml
+    """
+    from crawler.opml import add_sources, read_opml
+
+    target = _here(sources_path, "sources.toml")
+    if target is None:
+        raise InputError("no sources.toml here to add to; `debatewatch init DIR` makes one, or name one with --sources")
+    found = read_opml(file)
+    added = add_sources(target, found)
+    if as_json:
+        _emit({"file": str(target), "added": [s.id for s in added], "known": len(found) - len(added)})
+    else:
+        click.echo(f"{target}: {len(added)} added, {len(found) - len(added)} were there already")
+    return 0
+
+
+@sources.command("export")
+@sources_option
+@click.option("--format", "format_", type=click.Choice(["opml"]), default="opml", show_default=True, help="The format.")
+@output_option
+def sources_export(sources_path: Path | None, format_: str, output: Path | None) -> int:
+    """Write the sources as OPML, for a feed reader.
+
+    \b
+    Example: debatewatch sources export --format opml -o sources.opml
+    """
+    from crawler.opml import write_opml
+
+    data = write_opml(_sources(sources_path))
+    if output is None:
+        click.echo(data.decode(), nl=False)
+    else:
+        output.write_bytes(data)
+    return 0
 
 
 @cli.command()

@@ -128,6 +128,19 @@ def test_init_makes_a_project_whose_files_are_used_and_never_overwritten(
     assert (tmp_path / "mine" / "sources.toml").read_text() == "[[source]]\nid = 3\n"
 
 
+def test_feeds_go_to_a_feed_reader_and_come_back(run: Callable[..., Result], tmp_path: Path) -> None:
+    exported = run("sources", "export", "--format", "opml", "-o", tmp_path / "all.opml")
+    assert (exported.code, exported.out) == (0, "")
+    refused = run("sources", "import", tmp_path / "all.opml")
+    assert (refused.code, _is_one_line(refused.err)) == (2, True), "the shipped file is never written to"
+    mine = tmp_path / "mine.toml"
+    mine.write_text('[[source]]\nid = "x"\nname = "X"\nkind = "feed"\nurl = "https://www.eff.org/rss/updates.xml"\n')
+    result = run("sources", "import", tmp_path / "all.opml", "--sources", mine, "--json")
+    answer = json.loads(result.out)
+    assert (answer["known"], len(answer["added"]) > 40) == (1, True)
+    assert "No" not in run("sources", "export", "--sources", mine).err
+
+
 def test_extract_writes_the_records_keys_for_plain_and_gzipped_pages(
     run: Callable[..., Result], tmp_path: Path
 ) -> None:

@@ -102,7 +102,11 @@ def test_an_unknown_id_names_the_nearest(tmp_path: Path) -> None:
 
 def test_the_shipped_file_names_both_camps_in_several_countries() -> None:
     sources = load_sources().sources
-    assert len(sources) >= 30
-    assert {"US", "GB", "FR"} <= {source.country for source in sources}
+    assert len(sources) >= 80
+    assert {"US", "GB", "FR", "DE", "ES", "CN", "IN", "JP", "CA", "AU", "NG", "EU"} <= {s.country for s in sources}
+    assert {"feed", "sitemap", "section", "hackernews", "arxiv", "gdelt", "wayback"} <= {s.kind for s in sources}
+    assert len({source.url for source in sources}) == len(sources)
+    both = {"eff", "mozilla", "huggingface", "meta-newsroom", "openai", "anthropic", "future-of-life", "bengio"}
+    assert both <= {source.id for source in sources}
     assert not any(source.allow_private for source in sources)
     assert all(source.country and source.language for source in sources)
