@@ -30,6 +30,7 @@ from crawler.page_metadata import (
 )
 from crawler.page_title import page_title
 from crawler.paragraphs import clean_text
+from crawler.sponsored import is_sponsored
 from crawler.structured_data import (
     Item,
     StructuredData,
@@ -56,15 +57,19 @@ def extract_page(
     fallback_date: datetime | None = None,
     now: datetime | None = None,
     comments: bool = True,
+    remove: str | None = None,
 ) -> list[Article]:
     """The page's own article first, then the comments that its data names (kind "comment"), in page order.
 
     html: the body as received, decompressed. url: the address it came from. content_type: the HTTP header, for the charset.
     fallback_date: the listing's date, used when the page shows none. now: no date after it is believed (default: the present).
+    remove: a CSS selector of elements that are taken out first.
     Raises ExtractionError when the page is empty, too large, not HTML, or has no text.
     """
     now = now or utc_now()
     tree = _parse(decode_page(html, content_type))
+    if remove:
+        _remove(tree, remove)
     data = read_structured_data(tree, url)
     metas = read_metas(tree)
     address = canonical_url(url, declared=declared_address(tree, metas))
@@ -86,6 +91,7 @@ def extract_page(
         section=page_section(data, metas),
         sitename=outlet.name,
         paywalled=is_paywalled(tree, data, metas),
+        sponsored=is_sponsored(tree, data, metas, address),
         agency=page_agency(data, metas, (*text.split("\n\n"), *body.left_out), outlet.name),
     )
     return [article, *(_comments(data, article, now) if comments else ())]
@@ -134,6 +140,14 @@ def _parse(text: str) -> HtmlElement:
     if tree is None:
         raise ExtractionError("not an HTML page: nothing in it could be parsed")
     return tree
+
+
+def _remove(tree: HtmlElement, selector: str) -> None:
+    from parsel import css2xpath
+
+    for element in tree.xpath(css2xpath(selector)):
+        if element.getparent() is not None:
+            element.drop_tree()
 
 
 def _without_attributes(tag: re.Match[str]) -> str:

@@ -1,4 +1,7 @@
-"""The CSS selectors that a source may give for body, author and date, where extraction alone goes wrong on its pages. Pure."""
+"""The CSS selectors that a source may give for body, title, author and date, where extraction alone goes wrong on its pages. Pure.
+
+`remove` says what to take out before anything is read; extract_page does that too.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,15 @@ def apply_hints(article: Article, html: bytes, content_type: str | None, hints: 
     except (LookupError, UnicodeDecodeError):
         text = decode_file(html)
     page = Selector(text=text)
+    if "remove" in hints:
+        page.css(hints["remove"]).drop()
+    titles = [_text(element) for element in page.css(hints["title"])] if "title" in hints else []
     body = _paragraphs(page.css(hints["body"])) if "body" in hints else ""
     authors = [_text(element) for element in page.css(hints["author"])] if "author" in hints else []
     dates = [_moment(element) for element in page.css(hints["date"])] if "date" in hints else []
     return replace(
         article,
+        title=next(filter(None, titles), article.title),
         text=body or article.text,
         authors=tuple(dict.fromkeys(name for name in authors if name)) or article.authors,
         published_at=next((date for date in dates if date is not None), article.published_at),

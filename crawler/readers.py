@@ -34,7 +34,9 @@ def read_page(
         url = original_address(url) or fetch.url
     elif source.kind in ("commoncrawl", "commoncrawl-news"):
         url, body, content_type = read_capture(body)
-    articles = extract_page(body, url, content_type=content_type, fallback_date=published)
+    articles = extract_page(
+        body, url, content_type=content_type, fallback_date=published, remove=source.hints.get("remove")
+    )
     if source.hints:
         articles[0] = apply_hints(articles[0], body, content_type, source.hints)
     return articles

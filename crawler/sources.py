@@ -82,7 +82,7 @@ class Source:
     allowed_domains: tuple[str, ...] = ()
     """Further hosts that listed pages may lie on."""
     hints: Mapping[str, str] = field(default_factory=dict)
-    """CSS selectors of body, author and date where extraction alone goes wrong."""
+    """CSS selectors of body, title, author and date, and of what to remove first, where extraction alone goes wrong."""
     note: str | None = None
 
     def to_row(self) -> SourceRow:
@@ -310,5 +310,5 @@ def _css(value: object, where: str) -> str:
 def _hints(value: object, where: str) -> dict[str, str]:
     if not isinstance(value, dict):
         raise SourcesFileError(f'{where} must be a table such as {{body = "article .text"}}, not {value!r}')
-    _check_keys(value, ("body", "author", "date"), where)
+    _check_keys(value, ("body", "title", "author", "date", "remove"), where)
     return {key: _css(selector, f"{where}.{key}") for key, selector in value.items()}

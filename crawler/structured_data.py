@@ -30,6 +30,7 @@ ARTICLE_TYPES = {
     "reviewnewsarticle": "article",
     "askpublicnewsarticle": "article",
     "liveblogposting": "article",
+    "advertisercontentarticle": "article",
     "techarticle": "article",
     "report": "article",
     "article": "article",

@@ -105,7 +105,7 @@ class Collecting(Connection):
                 if outcome != "unchanged":
                     connection.execute(
                         """UPDATE articles SET document_id = ?, sha256 = ?, title = ?, authors = ?, modified_at = ?, paywalled = ?,
-                           language = ?, updated_at = ?, published_at = coalesce(published_at, ?) WHERE id = ?""",
+                           sponsored = ?, language = ?, updated_at = ?, published_at = coalesce(published_at, ?) WHERE id = ?""",
                         [
                             target,
                             digest,
@@ -113,6 +113,7 @@ class Collecting(Connection):
                             as_json(article.authors),
                             to_iso(article.modified_at),
                             int(article.paywalled),
+                            int(article.sponsored),
                             article.language,
                             now,
                             to_iso(article.published_at),
@@ -202,8 +203,8 @@ def _insert_article(
 ) -> int:
     cursor = connection.execute(
         """INSERT INTO articles (url, source_id, document_id, title, authors, published_at, modified_at, language, kind, paywalled,
-               section, sitename, agency, parent_url, run_id, added_at, sha256)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+               sponsored, section, sitename, agency, parent_url, run_id, added_at, sha256)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         [
             article.url,
             source_id,
@@ -215,6 +216,7 @@ def _insert_article(
             article.language,
             article.kind,
             int(article.paywalled),
+            int(article.sponsored),
             article.section,
             article.sitename,
             article.agency,

@@ -163,7 +163,7 @@ def _articles(connection: sqlite3.Connection, _format: str, options: Options) ->
         connection,
         "Articles",
         f"""SELECT a.id, a.url, a.title, a.authors, a.published_at, a.modified_at, a.source_id, o.name AS outlet, o.country,
-                   a.language, a.kind, a.section, a.paywalled, a.agency, a.parent_url, a.document_id, d.words,
+                   a.language, a.kind, a.section, a.paywalled, a.sponsored, a.agency, a.parent_url, a.document_id, d.words,
                    CASE WHEN a.id != {_FIRST_ARTICLE} THEN (SELECT url FROM articles WHERE id = {_FIRST_ARTICLE}) END AS reprint_of,
                    (SELECT count(*) FROM statements AS s WHERE s.document_id = d.id) AS statements, t.label AS topic,
                    w.warc_file, w.warc_offset, w.warc_length, a.added_at, a.updated_at

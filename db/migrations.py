@@ -690,3 +690,9 @@ def m009_topic_merges(db: Database) -> None:
     """What a document needs to belong to a topic, by topic; and merges by a user, which every later fit keeps."""
     db.execute("ALTER TABLE topics ADD COLUMN floor REAL NOT NULL DEFAULT 0.45")
     _execute_all(db, _TOPIC_MERGES)
+
+
+@migrations()
+def m010_sponsored_articles(db: Database) -> None:
+    """Articles that say that somebody paid for them."""
+    db.execute("ALTER TABLE articles ADD COLUMN sponsored INTEGER NOT NULL DEFAULT 0 CHECK (sponsored IN (0, 1))")

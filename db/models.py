@@ -89,6 +89,8 @@ class Article:
     section: str | None = None
     sitename: str | None = None
     paywalled: bool = False
+    sponsored: bool = False
+    """True when the page says that somebody paid for it (advertorial, partner content)."""
     agency: str | None = None
     """The news agency that the page credits for its text, as written ("Harbour Wire")."""
     parent_url: str | None = None

@@ -134,7 +134,7 @@ def articles(connection: sqlite3.Connection, document_id: int) -> list[Row]:
     """The articles that carry a text now, earliest first, with outlet and the newest archived page."""
     return rows(
         connection,
-        """SELECT a.id, a.url, a.title, a.published_at, a.modified_at, a.paywalled, a.agency, a.authors, a.kind,
+        """SELECT a.id, a.url, a.title, a.published_at, a.modified_at, a.paywalled, a.sponsored, a.agency, a.authors, a.kind,
                   o.name AS outlet, a.source_id,
                   coalesce(
                       (SELECT max(f.id) FROM fetches AS f WHERE f.article_id = a.id AND f.warc_file IS NOT NULL),

@@ -462,19 +462,21 @@ def test_section_pages_are_followed_and_hints_are_used(tmp_path: Path) -> None:
         for number, path in enumerate(("/one", "/two")):
             text = debate_text(number)
             body = (
-                f"<html lang=en><head><title>{path}</title></head><body><div class=story><p>{text}</p></div>"
+                f"<html lang=en><head><title>{path}</title></head><body><div class=story><p>{text}</p><p class=ad>Buy now.</p>"
+                f"</div><b class=head>Story {number}</b>"
                 "<b class=by>Ana Lima</b><i class=on>14 March 2024</i></body></html>"
             )
             web.pages[path] = Reply(body.encode())
-        hints = 'hints = {body = ".story", author = ".by", date = ".on"}'
+        hints = 'hints = {body = ".story", title = ".head", author = ".by", date = ".on", remove = ".ad, nav"}'
         sources = sources_file(
             tmp_path, [{"id": "s", "kind": "section", "url": f"{web.base}/list", "links": "h2 a", "next": "a.more"}]
         )
         sources.path.write_text(sources.path.read_text() + "\n" + hints)
         report = crawl(tmp_path / "x.db", load_sources(sources.path))
         assert report.sources[0].outcomes == {"stored": 2}
-        found = rows(tmp_path, "SELECT authors, substr(published_at, 1, 10) FROM articles")
-        assert found == [('["Ana Lima"]', "2024-03-14")] * 2
+        found = rows(tmp_path, "SELECT title, authors, substr(published_at, 1, 10) FROM articles ORDER BY title")
+        assert found == [(f"Story {number}", '["Ana Lima"]', "2024-03-14") for number in (0, 1)]
+        assert rows(tmp_path, "SELECT count(*) FROM documents WHERE text LIKE '%Buy now.%'") == [(0,)]
 
 
 def test_ctrl_c_ends_the_crawl_after_the_pages_in_hand(tmp_path: Path) -> None:

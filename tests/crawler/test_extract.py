@@ -292,6 +292,28 @@ def test_the_paywall_is_read_from_the_data_and_from_notices() -> None:
     assert not extract(page()).paywalled
 
 
+@pytest.mark.parametrize(
+    ("head", "label"),
+    [
+        ('<script type="application/ld+json">{"@type":"AdvertiserContentArticle","headline":"x"}</script>', ""),
+        ('<script type="application/ld+json">{"@type":"Article","sponsor":{"name":"Corvid Labs"}}</script>', ""),
+        ('<meta property="article:section" content="Partner Content">', ""),
+        ("", '<span class="kicker">Paid post</span>'),
+        ("", "<p>Presented by Corvid Labs</p>"),
+        ("", "<div>Contenido patrocinado</div>"),
+    ],
+)
+def test_a_piece_that_somebody_paid_for_is_told_from_the_others(head: str, label: str) -> None:
+    assert extract(page(head, f"<header>{label}<h1>Why weights matter</h1></header>{PARAGRAPHS}")).sponsored
+
+
+def test_an_advertisement_beside_an_article_does_not_make_it_one() -> None:
+    article = extract(
+        page(body=f"<header><h1>Why weights matter</h1></header><p>Anzeige</p>{PARAGRAPHS}<div>Sponsored content</div>")
+    )
+    assert not article.sponsored
+
+
 def test_articlebody_is_taken_where_the_page_shows_almost_nothing() -> None:
     body = "\\n".join(f"Sentence {n} of an article which only the data of the page carries in full." for n in range(20))
     data = (
