@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ from hypothesis import strategies as st
 
 from crawler.duplicates import BANDS, containment, find_duplicate, is_near_duplicate, signature, similarity
 
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "neardup"
+DATA = Path(__file__).parents[3] / "shared" / "data"
+SHARED = DATA / "neardup"
 
 WIRE = """WASHINGTON (Harbour Wire) - A Senate committee on Wednesday voted down a bill that would have required an export licence before the weights of large models are published.
 
@@ -131,3 +135,43 @@ def test_planted_copies_are_found_and_nothing_else(count: int) -> None:
             buckets[bucket].append(name)
     hits = len(found & expected)
     assert 2 * hits / (len(found) + len(expected)) >= 0.99
+
+
+@pytest.mark.shared
+def test_no_two_texts_that_merely_share_their_subject_are_joined() -> None:
+    """All 10,585 pairs of posts by one author on one subject and of news of a few days: no join (measured)."""
+    posts = DATA / "posts" / "interconnects-2020-2023.jsonl.gz"
+    if not posts.exists():
+        pytest.skip("../shared/data/posts is missing")
+    lines = gzip.decompress(posts.read_bytes()).decode().splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    for records in sorted((DATA / "pages" / "publishers").glob("*/*.json")):
+        for record in json.loads(records.read_text(encoding="utf-8")).values():
+            texts.append("\n\n".join(line for part in record["body"]["sections"] for line in part["paragraphs"]))
+    assert len(texts) >= 140
+    shared = [
+        (a, b)
+        for (a, bands), (b, others) in combinations(
+            ((text, set(enumerate(signature(text).bands))) for text in texts), 2
+        )
+        if bands & others
+    ]
+    assert not [(a[:60], b[:60]) for a, b in shared if is_near_duplicate(a, b)]
+
+
+@pytest.mark.shared
+def test_a_reprint_with_one_word_in_twenty_changed_and_three_tenths_added_is_found() -> None:
+    """Planted on 100 articles: 99 found (measured), none joined with another text."""
+    articles = SHARED / "articles_1000.train"
+    if not articles.exists():
+        pytest.skip("../shared/data/neardup is missing")
+    texts = [line.split(" ", 1)[1] for line in articles.read_text(encoding="utf-8").splitlines()[:101]]
+    found = []
+    for text, neighbour in pairwise(texts):
+        words, added = text.split(), neighbour.split()
+        copy = [added[i % len(added)] if i % 20 == 10 else word for i, word in enumerate(words)]
+        reprint = " ".join(copy + added[: len(words) * 3 // 10])
+        shares_a_band = bool(set(enumerate(signature(text).bands)) & set(enumerate(signature(reprint).bands)))
+        found.append(find_duplicate(reprint, [(1, neighbour), (2, text)]) if shares_a_band else None)
+    assert found.count(2) >= 95
+    assert 1 not in found
