@@ -235,11 +235,13 @@ def crawl(
     """
     from crawler.run import crawl as run_crawl
 
+    configured = _sources(sources_path)
     with _progress("crawl") as show:
-        report = run_crawl(
-            db_path, _sources(sources_path), only=only, since=since, until=until, limit=limit, progress=show
-        )
-    return _report_crawl(report, as_json=as_json)
+        report = run_crawl(db_path, configured, only=only, since=since, until=until, limit=limit, progress=show)
+    code = _report_crawl(report, as_json=as_json)
+    if until is None:  # A backfill says nothing of the present.
+        _watch(db_path, configured, report)
+    return code
 
 
 def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
@@ -274,6 +276,17 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
             "debatewatch: stopped before the end; what was collected is kept, run it again for the rest", err=True
         )
     return 0 if report.ok else 1
+
+
+def _watch(db_path: Path, configured: SourcesFile, report: CrawlReport) -> None:
+    """Says, once, which sources a crawl leaves in trouble, and which are well again."""
+    from crawler.watch import watch
+    from db.store import Store
+
+    if not report.interrupted:
+        with Store.open(db_path) as store:
+            for line in watch(store, report, configured.alerts):
+                click.echo(f"debatewatch: {line}", err=True)
 
 
 @cli.command("import")
@@ -443,9 +456,11 @@ def run(db_path: Path, sources_path: Path | None, debate_path: Path | None, work
     """
     from crawler.run import crawl as run_crawl
 
+    configured = _sources(sources_path)
     with _progress("crawl") as show:
-        report = run_crawl(db_path, _sources(sources_path), progress=show)
+        report = run_crawl(db_path, configured, progress=show)
     crawled = _report_crawl(report, as_json=as_json)
+    _watch(db_path, configured, report)
     analysed = _report_steps(_analyze(db_path, debate_path, workers=workers), as_json=as_json)
     return max(crawled, analysed)
 
@@ -1028,7 +1043,9 @@ def replay(archive: Path, db_path: Path, debate_path: Path | None, analyze_: boo
 
 @cli.command()
 @db_option
-@click.option("--fail-on-alert", is_flag=True, help="Exit with 1 while a source is silent or failing.")
+@click.option(
+    "--fail-on-alert", is_flag=True, help="Exit with 1 while a source is silent, failing or otherwise in trouble."
+)
 @json_option
 def status(db_path: Path, fail_on_alert: bool, as_json: bool) -> int:
     """The last runs, what is new, who changed position or entered the debate, and which sources are silent or failing.
@@ -1045,8 +1062,7 @@ def status(db_path: Path, fail_on_alert: bool, as_json: bool) -> int:
         _emit(state)
     else:
         _print_status(state)
-    alerts = [row for row in state["sources"] if row["state"] in ("silent", "failing")]
-    return 1 if fail_on_alert and alerts else 0
+    return 1 if fail_on_alert and state["alerts"] else 0
 
 
 def _print_status(state: Mapping[str, Any]) -> None:

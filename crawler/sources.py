@@ -46,6 +46,19 @@ class CrawlSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """Who is told when something is wrong with a source, and when it is well again. The one on the terminal always is."""
+
+    webhook: str | None = None
+    """Gets a POST of JSON; its "text" is what chat services show."""
+    email: str | None = None
+    email_from: str | None = None
+    """Default: the same address."""
+    smtp: str = "smtp://localhost:25"
+    """smtp://user@host:port (with STARTTLS where it is offered) or smtps://; the password is $DEBATEWATCH_SMTP_PASSWORD."""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """One [[source]] entry. `include` and `exclude` are regular expressions searched for in a page's URL."""
 
@@ -104,6 +117,7 @@ class SourcesFile:
     crawl: CrawlSettings
     relevance: Mapping[str, object]
     sources: tuple[Source, ...]
+    alerts: AlertSettings = AlertSettings()
 
     def pick(self, ids: tuple[str, ...] | list[str]) -> tuple[Source, ...]:
         """The sources of these ids, all when there are none. Raises UnknownNameError with the nearest id that exists."""
@@ -132,7 +146,7 @@ def load_sources(path: Path | None = None) -> SourcesFile:
         raise SourcesFileError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise SourcesFileError(f"{path}: not valid TOML: {error}") from error
-    _check_keys(table, ("crawl", "relevance", "source"), f"{path}")
+    _check_keys(table, ("crawl", "alerts", "relevance", "source"), f"{path}")
     entries = table.get("source", [])
     if not isinstance(entries, list) or not entries:
         raise SourcesFileError(f"{path}: no source; add a [[source]] entry with id, name, kind and url")
@@ -144,7 +158,8 @@ def load_sources(path: Path | None = None) -> SourcesFile:
     from crawler.relevance import Relevance
 
     Relevance.from_table(relevance, str(path))
-    return SourcesFile(path, _read_crawl(table.get("crawl", {}), path), relevance, sources)
+    crawl, alerts = _read_crawl(table.get("crawl", {}), path), _read_alerts(table.get("alerts", {}), path)
+    return SourcesFile(path, crawl, relevance, sources, alerts)
 
 
 def _check_unique(sources: tuple[Source, ...], path: Path) -> None:
@@ -179,6 +194,23 @@ def _read_crawl(table: object, path: Path) -> CrawlSettings:
     }
     _check_keys(table, tuple(readers), where)
     return CrawlSettings(**{key: readers[key](value, f"{where} {key}") for key, value in table.items()})
+
+
+def _read_alerts(table: object, path: Path) -> AlertSettings:
+    where = f"{path}: [alerts]"
+    if not isinstance(table, dict):
+        raise SourcesFileError(f"{path}: alerts must be an [alerts] table")
+    address = _matching(r"[^@\s]+@[^@\s]+", "an e-mail address")
+    readers: dict[str, Callable[[object, str], Any]] = {
+        "webhook": _url,
+        "email": address,
+        "email_from": address,
+        "smtp": _matching(
+            r"smtps?://([^@\s/:]+(@[^@\s/:]+)?@)?[^@\s/:]+(:\d{1,5})?", "smtp://user@host:port or smtps://..."
+        ),
+    }
+    _check_keys(table, tuple(readers), where)
+    return AlertSettings(**{key: readers[key](value, f"{where} {key}") for key, value in table.items()})
 
 
 _REQUIRED = ("id", "name", "kind", "url")

@@ -224,8 +224,10 @@ def _sources(connection: sqlite3.Connection, _format: str, _options: Options) ->
     return _table(
         connection,
         "Sources",
-        """SELECT h.source_id, h.source, s.url, s.kind, s.country, s.language, h.state, h.articles, h.articles_7_days, h.fetches,
-                  h.failed, h.disallowed, h.undated_share, h.last_published_at, h.last_fetch_at, h.last_success_at, s.added_at,
+        """SELECT h.source_id, h.source, s.url, s.kind, s.country, s.language, h.state, h.why, h.since, h.articles,
+                  h.articles_7_days, h.week, h.usual_week, h.fetches, h.failed, h.disallowed, h.failed_share, h.refused_share,
+                  h.paywalled_share, h.undated_share, h.mean_words, h.last_published_at,
+                  h.last_fetch_at, h.last_success_at, s.added_at,
                   s.removed_at
            FROM source_health AS h JOIN sources AS s ON s.id = h.source_id ORDER BY h.source_id""",
         {},

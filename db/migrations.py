@@ -418,6 +418,91 @@ CREATE TABLE topic_merges (
 ) STRICT;
 """
 
+# What stands until a source recovers is in a table, so that it is told once; db/health.py writes it after each crawl. A source
+# is failing at its first crawl without an answer, and told when that is no passing trouble.
+_SOURCE_ALERTS = """
+CREATE TABLE source_alerts (
+    id INTEGER PRIMARY KEY,
+    source_id TEXT NOT NULL REFERENCES sources(id),
+    kind TEXT NOT NULL CHECK (kind IN ('failing', 'silent', 'refused', 'paywalled', 'thin', 'undated')),
+    since TEXT,
+    detail TEXT NOT NULL,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    opened_at TEXT NOT NULL,
+    told_at TEXT,
+    closed_at TEXT
+) STRICT;
+CREATE UNIQUE INDEX source_alerts_open ON source_alerts(source_id, kind) WHERE closed_at IS NULL;
+
+DROP VIEW source_health;
+
+CREATE VIEW source_health AS
+WITH fetched AS (
+    SELECT source_id, count(*) AS fetches, sum(outcome = 'failed') AS failed, sum(outcome = 'disallowed') AS disallowed,
+           max(fetched_at) AS last_fetch_at,
+           max(CASE WHEN outcome NOT IN ('failed', 'disallowed') THEN fetched_at END) AS last_success_at
+    FROM fetches GROUP BY source_id
+), latest AS (
+    SELECT fetches.source_id, sum(outcome NOT IN ('failed', 'disallowed')) AS answered
+    FROM fetches
+    JOIN (SELECT source_id, max(run_id) AS run_id FROM fetches GROUP BY source_id) AS last USING (source_id, run_id)
+    GROUP BY fetches.source_id
+), numbered AS (
+    SELECT source_id, outcome, status, article_id, row_number() OVER (PARTITION BY source_id ORDER BY id DESC) AS place
+    FROM fetches WHERE target = 'page' AND outcome != 'unchanged'
+), recent AS (
+    SELECT numbered.source_id, round(avg(outcome IN ('failed', 'disallowed')), 3) AS failed_share,
+           round(avg(status IN (401, 402, 403, 451) AND outcome = 'failed' OR outcome = 'disallowed'), 3) AS refused_share,
+           round(avg(articles.paywalled), 3) AS paywalled_share, round(avg(documents.words)) AS mean_words
+    FROM numbered LEFT JOIN articles ON articles.id = numbered.article_id
+    LEFT JOIN documents ON documents.id = articles.document_id
+    WHERE place <= 50 GROUP BY numbered.source_id
+), written AS (
+    SELECT source_id, count(*) AS articles, max(added_at) AS last_new_at, max(published_at) AS last_published_at,
+           sum(added_at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-7 days')) AS articles_7_days,
+           round(avg(published_at IS NULL), 3) AS undated_share
+    FROM articles GROUP BY source_id
+), pace AS (
+    SELECT source_id, sum(at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-7 days')) AS week,
+           round(sum(at < strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-7 days')) / 12.0, 1) AS usual_week
+    FROM (SELECT source_id, coalesce(published_at, added_at) AS at FROM articles)
+    WHERE at >= strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-91 days') GROUP BY source_id
+), standing AS (
+    SELECT source_id, min(since) AS since, group_concat(kind, ', ') AS alerts, group_concat(detail, '; ') AS why,
+           max(kind = 'silent') AS silent, max(kind = 'refused') AS refused, max(kind = 'paywalled') AS paywalled,
+           max(kind = 'thin') AS thin, max(kind = 'undated') AS undated
+    FROM (SELECT * FROM source_alerts WHERE closed_at IS NULL ORDER BY kind) GROUP BY source_id
+)
+SELECT sources.id AS source_id, sources.name AS source,
+       CASE
+           WHEN sources.removed_at IS NOT NULL THEN 'removed'
+           WHEN fetched.fetches IS NULL THEN 'never fetched'
+           WHEN latest.answered = 0 THEN 'failing'
+           WHEN standing.silent THEN 'silent'
+           WHEN standing.refused THEN 'refused'
+           WHEN standing.paywalled THEN 'paywalled'
+           WHEN standing.thin THEN 'thin'
+           WHEN standing.undated THEN 'undated'
+           WHEN written.last_new_at IS NULL THEN 'no articles'
+           ELSE 'ok'
+       END AS state,
+       standing.why AS why, standing.since AS since,
+       fetched.last_success_at AS last_success_at, fetched.last_fetch_at AS last_fetch_at,
+       coalesce(fetched.fetches, 0) AS fetches, coalesce(fetched.failed, 0) AS failed,
+       coalesce(fetched.disallowed, 0) AS disallowed, coalesce(written.articles, 0) AS articles,
+       coalesce(written.articles_7_days, 0) AS articles_7_days, coalesce(pace.week, 0) AS week,
+       coalesce(pace.usual_week, 0.0) AS usual_week, written.last_published_at AS last_published_at,
+       recent.failed_share AS failed_share, recent.refused_share AS refused_share,
+       recent.paywalled_share AS paywalled_share, recent.mean_words AS mean_words, written.undated_share AS undated_share
+FROM sources
+LEFT JOIN fetched ON fetched.source_id = sources.id
+LEFT JOIN latest ON latest.source_id = sources.id
+LEFT JOIN recent ON recent.source_id = sources.id
+LEFT JOIN written ON written.source_id = sources.id
+LEFT JOIN pace ON pace.source_id = sources.id
+LEFT JOIN standing ON standing.source_id = sources.id
+"""
+
 
 def _execute_all(db: Database, script: str) -> None:
     """Runs each statement of a script inside the caller's transaction (sqlite3's executescript would commit it)."""
@@ -696,3 +781,9 @@ def m009_topic_merges(db: Database) -> None:
 def m010_sponsored_articles(db: Database) -> None:
     """Articles that say that somebody paid for them."""
     db.execute("ALTER TABLE articles ADD COLUMN sponsored INTEGER NOT NULL DEFAULT 0 CHECK (sponsored IN (0, 1))")
+
+
+@migrations()
+def m011_source_alerts(db: Database) -> None:
+    """What is wrong with a source stands until it recovers, and is found by its own history instead of a fixed number of days."""
+    _execute_all(db, _SOURCE_ALERTS)

@@ -17,6 +17,7 @@ ArticleKind = Literal["article", "post", "comment", "paper"]
 StatementKind = Literal["direct", "indirect", "authorial"]
 Stance = Literal["agree", "disagree"]
 RunStatus = Literal["running", "done", "partial", "failed", "interrupted"]
+AlertKind = Literal["failing", "silent", "refused", "paywalled", "thin", "undated"]
 
 AUTHOR = "AUTHOR"
 """The speaker of an author's own opinion (shared/LABELLING.md, rule 1)."""
@@ -144,6 +145,52 @@ class SavedArticle:
     document_id: int
     updated: bool = False
     """True when a known address now carries another text."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSign:
+    """What one page that was asked for says of the health of its source; None where it says nothing."""
+
+    fetched_at: datetime
+    refused: bool
+    """Not to be had: HTTP 401, 402, 403 or 451, or robots.txt."""
+    paywalled: bool | None = None
+    undated: bool | None = None
+    words: int | None = None
+    """Of its text; 0 when none was found in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHistory:
+    """What the crawls of a source saw. Days and pages in order, the newest last."""
+
+    source_id: str
+    answers: tuple[bool, ...]
+    """Of each of the newest crawls, whether anything was answered."""
+    last_answer: datetime | None
+    """The last request that was answered: up to there it is known what the source published."""
+    days: tuple[date, ...]
+    """Days (UTC) on which it published, on topic or off."""
+    pages: tuple[PageSign, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something is wrong with a source. `since`: when it began; `detail`: the figures behind it, in one line."""
+
+    source_id: str
+    kind: AlertKind
+    since: datetime | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """An alert that stands until its source recovers. `told`: whether those who asked for it were told."""
+
+    id: int
+    alert: Alert
+    told: bool
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

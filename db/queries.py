@@ -92,8 +92,8 @@ def outcomes(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def status(connection: sqlite3.Connection) -> dict[str, Any]:
-    """For the command `status`: totals, the last ten runs, open failures, sources that are not ok, the newest changes,
-    bursts and new actors."""
+    """For the command `status`: totals, the last ten runs, open failures, sources that are not ok, what stands against them
+    (alerts), the newest changes, bursts and new actors."""
     runs = rows(
         connection, "SELECT id, step, status, started_at, finished_at, counts FROM runs ORDER BY id DESC LIMIT 10"
     )
@@ -114,13 +114,29 @@ def status(connection: sqlite3.Connection) -> dict[str, Any]:
         ),
         "sources": rows(
             connection,
-            """SELECT source_id, state, last_success_at, failed, articles FROM source_health
+            """SELECT source_id, state, last_success_at, failed, articles, week, usual_week, why FROM source_health
                WHERE state NOT IN ('ok', 'removed') ORDER BY state, source_id""",
         ),
+        "alerts": alerts(connection),
         "changes": changes(connection, limit=10),
         "bursts": bursts(connection, limit=10),
         "new_actors": new_actors(connection, limit=10),
     }
+
+
+def alerts(connection: sqlite3.Connection) -> list[Row]:
+    """What stands against sources that are still collected: source_id, kind, since, detail (figures), opened_at, told_at. A source
+    whose last crawl gave nothing but failures is among them at once, without detail."""
+    return rows(
+        connection,
+        """SELECT a.source_id, a.kind, a.since, a.detail, a.opened_at, a.told_at FROM source_alerts AS a
+           JOIN sources ON sources.id = a.source_id WHERE a.closed_at IS NULL AND sources.removed_at IS NULL
+           UNION ALL
+           SELECT source_id, 'failing', last_success_at, NULL, last_fetch_at, NULL FROM source_health
+           WHERE state = 'failing' AND source_id NOT IN
+               (SELECT source_id FROM source_alerts WHERE closed_at IS NULL AND kind = 'failing')
+           ORDER BY 1, 2""",
+    )
 
 
 def changes(connection: sqlite3.Connection, *, limit: int = 1000) -> list[Row]:

@@ -31,6 +31,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     at: float
+    body: bytes = b""
 
 
 Handler = Callable[[Asked], Reply]
@@ -50,6 +51,9 @@ class WebServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                outer._answer(self)
+
+            def do_POST(self) -> None:
                 outer._answer(self)
 
             def log_message(self, *arguments: object) -> None:
@@ -81,7 +85,8 @@ class WebServer:
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
-        asked = Asked(request.path, headers, time.monotonic())
+        body = request.rfile.read(int(headers.get("content-length", 0)))
+        asked = Asked(request.path, headers, time.monotonic(), body)
         self.asked.append(asked)
         page = self.pages.get(request.path)
         if page is None:
