@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
@@ -400,7 +402,7 @@ def _run_analysis(
     from nlp.run import STEPS
     from nlp.run import analyze as run_analysis
 
-    with _progress("analyze") as show:
+    with _progress("analyze") as show, _ending_after_a_batch(show) as progress:
         return run_analysis(
             db_path,
             _debate(debate_path),
@@ -409,8 +411,28 @@ def _run_analysis(
             cluster=cluster,
             seed=seed,
             refit=refit,
-            progress=show,
+            progress=progress,
         )
+
+
+@contextmanager
+def _ending_after_a_batch(show: Callable[[int, int, str], None]) -> Iterator[Callable[[int, int, str], None]]:
+    """While it lasts, a SIGTERM ends the work where it shows its progress: when a batch is saved."""
+    stopping = threading.Event()
+
+    def progress(done: int, total: int, what: str) -> None:
+        show(done, total, what)
+        if stopping.is_set():
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield progress
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: stopping.set())
+    try:
+        yield progress
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report_steps(reports: Sequence[StepReport], *, as_json: bool) -> int:
@@ -461,6 +483,8 @@ def run(db_path: Path, sources_path: Path | None, debate_path: Path | None, work
         report = run_crawl(db_path, configured, progress=show)
     crawled = _report_crawl(report, as_json=as_json)
     _watch(db_path, configured, report)
+    if report.interrupted:  # Whoever stopped it does not want to wait for the analysis.
+        return crawled
     analysed = _report_steps(_analyze(db_path, debate_path, workers=workers), as_json=as_json)
     return max(crawled, analysed)
 
@@ -469,34 +493,50 @@ def run(db_path: Path, sources_path: Path | None, debate_path: Path | None, work
 @db_option
 @sources_option
 @debate_option
-@click.option("--every", metavar="TIME", default="6h", show_default=True, help="Time from start to start: 30m, 6h, 1d.")
+@click.option("--every", metavar="TIME", help="Time from start to start: 30m, 6h, 1d. Default without --at: 6h.")
+@click.option("--at", metavar="HH:MM", multiple=True, help="Each day at this time of the machine; repeat for more.")
 @click.option(
     "--print",
     "unit",
-    type=click.Choice(["systemd", "cron", "github-actions"]),
-    help="Write this unit to stdout instead of running.",
+    type=click.Choice(["systemd", "cron", "github-actions", "docker-compose"]),
+    help="Write what this scheduler needs to stdout instead of running.",
 )
-def schedule(db_path: Path, sources_path: Path | None, debate_path: Path | None, every: str, unit: str | None) -> int:
-    """Run `run` every so often, one cycle at a time, until stopped.
+def schedule(
+    db_path: Path,
+    sources_path: Path | None,
+    debate_path: Path | None,
+    every: str | None,
+    at: tuple[str, ...],
+    unit: str | None,
+) -> int:
+    """Run `run` every so often or at times of day, one cycle at a time, until stopped.
 
     \b
     Example: debatewatch schedule --every 6h
-    Example: debatewatch schedule --every 1d --print systemd > debatewatch.units
+    Example: debatewatch schedule --at 06:30 --at 18:30
+    Example: debatewatch schedule --every 1d --print systemd | sh
     """
-    from crawler.schedule import parse_interval, run_schedule
-    from crawler.schedule import unit as print_unit
+    from crawler.schedule import Times, parse_interval, parse_time, run_schedule
+    from crawler.units import unit as print_unit
+    from db.queries import last_crawl, open_read
 
     arguments = ["run", "--db", str(db_path.absolute())]
     for name, path in (("--sources", sources_path), ("--debate", debate_path)):
         if path is not None:
             arguments += [name, str(path.absolute())]
-    interval = parse_interval(every)
+    interval = None if at and every is None else parse_interval(every or "6h")
+    times = Times(interval, tuple(sorted({parse_time(text) for text in at})))
     if unit:
-        click.echo(print_unit(unit, arguments, interval, Path.cwd()))
+        click.echo(print_unit(unit, arguments, times, Path.cwd()))
         return 0
     _sources(sources_path)
     _debate(debate_path)
-    return run_schedule([sys.executable, "-m", "debatewatch", *arguments], interval, lock=Path(f"{db_path}.lock"))
+    last = None
+    if db_path.exists():
+        with open_read(db_path) as connection:
+            last = last_crawl(connection)
+    command = [sys.executable, "-m", "debatewatch", *arguments]
+    return run_schedule(command, times, lock=Path(f"{db_path}.lock"), last=last)
 
 
 @cli.command()

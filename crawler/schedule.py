@@ -1,19 +1,19 @@
-"""When the next run starts: one at a time, until stopped; and the units for the schedulers that a machine already has.
-
-Each run is a process of its own (the command given), so that nothing of it is left when it ends.
+"""When the next run starts: one at a time, until stopped. Each run is a process of its own (the command given), so that nothing of
+it is left when it ends. Printing units for the schedulers that a machine already has is crawler.units.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time as clock
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +23,19 @@ from db.models import InputError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHORTEST = timedelta(seconds=1)
+JUMP = 60.0
+"""Seconds. By less the clock is corrected in passing (NTP slews); by more it jumped, or the machine slept."""
+_LOOK_EVERY = 30.0
+_MOST_MISSED = 10_000
+"""Missed runs are counted up to here; a clock that jumped by decades would give millions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When runs start: so often (from start to start), at these times of each day (of the machine's time zone), or both."""
+
+    every: timedelta | None = None
+    at: tuple[time, ...] = ()
 
 
 def parse_interval(text: str) -> timedelta:
@@ -34,49 +47,110 @@ def parse_interval(text: str) -> timedelta:
     return interval
 
 
-def run_schedule(command: Sequence[str], every: timedelta, *, lock: Path, once: bool = False) -> int:
-    """Runs `command` now and then every so often (from start to start), never two at once, until SIGTERM or SIGINT.
+def parse_time(text: str) -> time:
+    """ "06:30" as a time of day. Raises InputError for anything else."""
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+    if match is None:
+        raise InputError(f"{text!r} is not a time of day; write it as 06:30")
+    return time(int(match[1]), int(match[2]))
 
-    A run that takes longer than `every` delays the next one instead of overlapping it. A run that fails is reported on stderr
-    and the next one comes. A signal is passed on to the run under way, which ends its batch; then this returns 0. `once` runs
-    one cycle only. While another process holds `lock`, raises InputError.
+
+def run_schedule(
+    command: Sequence[str], times: Times, *, lock: Path, last: datetime | None = None, once: bool = False
+) -> int:
+    """Runs `command` at the times named, never two at once, until SIGTERM or SIGINT.
+
+    The first run starts now, unless only times of day are named and none of them was missed since `last`, when the last run
+    began. A run that takes longer than the time to the next delays it instead of overlapping it; runs that were missed (a long
+    run, a machine that slept or was off) are told on stderr and made up for by one. A run that fails is told and the next one
+    comes. A clock that is set back is noticed, and the next run planned anew. A signal is passed on to the run under way, which
+    ends its batch; then this returns 0. `once` runs one cycle only. While another process holds `lock`, raises InputError.
     """
-    from apscheduler.executors.debug import DebugExecutor
-    from apscheduler.schedulers.blocking import BlockingScheduler
-    from apscheduler.triggers.interval import IntervalTrigger
-
     with RunLock(lock, "a schedule"):
-        cycle = _Cycle(command)
-        # The debug executor runs jobs in this thread, one after the other, where signals arrive.
-        scheduler = BlockingScheduler(executors={"default": DebugExecutor()}, timezone="UTC")
+        cycle = _Cycle(command, times)
         before = {number: signal.signal(number, cycle.stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            cycle.run()
-            if not once and not cycle.stopped():
-                cycle.scheduler = scheduler
-                scheduler.add_job(
-                    cycle.run,
-                    IntervalTrigger(seconds=int(every.total_seconds())),
-                    coalesce=True,
-                    misfire_grace_time=None,
-                )
-                scheduler.start()
+            cycle.start(last, once=once)
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
     return 0
 
 
+def trigger(times: Times) -> Any:
+    """The APScheduler trigger of these times, counted from now."""
+    from apscheduler.triggers.combining import OrTrigger
+    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    triggers: list[Any] = [CronTrigger(hour=at.hour, minute=at.minute) for at in times.at]
+    if times.every is not None:
+        triggers.append(IntervalTrigger(seconds=int(times.every.total_seconds())))
+    return OrTrigger(triggers)
+
+
+def due(planned: Any, after: datetime, until: datetime) -> list[datetime]:
+    """The times of a trigger after one moment and up to another, at most _MOST_MISSED."""
+    found: list[datetime] = []
+    following = planned.get_next_fire_time(after, after)
+    while following is not None and following <= until and len(found) < _MOST_MISSED:
+        found.append(following)
+        following = planned.get_next_fire_time(following, following)
+    return found
+
+
 class _Cycle:
     """One run after the other, and how they end."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], times: Times) -> None:
+        from apscheduler.executors.debug import DebugExecutor
+        from apscheduler.schedulers.blocking import BlockingScheduler
+
+        # The debug executor runs jobs in this thread, one after the other, where signals arrive.
+        self._scheduler = BlockingScheduler(executors={"default": DebugExecutor()})
+        self._command, self._times = list(command), times
+        self._trigger = trigger(times)
+        self._planned = self._now()
+        """The newest planned time that was run for, or from which on there is something to run for."""
         self._stopping = False
-        self.scheduler: Any = None
-        self._command = list(command)
+        self._running = False
         self._process: subprocess.Popen[bytes] | None = None
 
+    def _now(self) -> datetime:
+        return datetime.now(self._scheduler.timezone)
+
+    def start(self, last: datetime | None, *, once: bool) -> None:
+        """Runs until stopped."""
+        missed = due(self._trigger, last.astimezone(self._scheduler.timezone), self._now()) if last else []
+        if len(missed) > 1:
+            _say(f"{_planned(len(missed))} missed since the last one began ({last:%Y-%m-%d %H:%M} UTC); one starts now")
+        if self._times.every is not None or missed or once:
+            self._run()
+        if once or self.stopped():
+            return
+        self._scheduler.add_job(self.run, self._trigger, id="run", coalesce=True, misfire_grace_time=None)
+        self._running = True
+        if self.stopped():  # A signal that came in between.
+            return
+        watch = ClockWatch(self._clock_jumped)
+        threading.Thread(target=watch.run, daemon=True).start()
+        try:
+            self._scheduler.start()
+        finally:
+            watch.stop()
+
     def run(self) -> None:
+        """What APScheduler calls when a run is due."""
+        times = due(self._trigger, self._planned, self._now())
+        if len(times) > 1:
+            _say(
+                f"{_planned(len(times) - 1)} missed (the machine slept, or a run took longer than the time to the next); "
+                "one starts now"
+            )
+        self._planned = times[-1] if times else self._now()
+        self._run()
+
+    def _run(self) -> None:
         """Runs the command and waits for it."""
         if self.stopped():
             return
@@ -87,7 +161,17 @@ class _Cycle:
         code = self._process.wait()
         self._process = None
         if code and not self.stopped():
-            print(f"debatewatch: this run ended with exit code {code}; the next one starts as planned", file=sys.stderr)
+            _say(f"this run ended with exit code {code}; the next one starts as planned")
+
+    def _clock_jumped(self, seconds: float) -> None:
+        """Called in another thread. A clock set forward, or a machine that slept: what is due now runs now. One set back: the
+        next run would wait until the clock is there again, so the plan is made anew."""
+        if seconds > 0:
+            self._scheduler.wakeup()
+            return
+        _say(f"the clock was set back by {-seconds:.0f} s; the next run is planned anew from now")
+        self._trigger, self._planned = trigger(self._times), self._now()
+        self._scheduler.reschedule_job("run", trigger=self._trigger)
 
     def stopped(self) -> bool:
         """Whether a signal came."""
@@ -100,9 +184,47 @@ class _Cycle:
         if process is not None:
             with suppress(ProcessLookupError):
                 process.terminate()
-        if self.scheduler is not None:
+        if self._running:
             # In a thread: a handler must not wait for locks that the interrupted code may hold.
-            threading.Thread(target=_shut_down, args=(self.scheduler,), daemon=True).start()
+            threading.Thread(target=_shut_down, args=(self._scheduler,), daemon=True).start()
+
+
+class ClockWatch:
+    """Compares the clock of the wall with one that only ever runs, and calls `jumped` with the seconds between them."""
+
+    def __init__(
+        self,
+        jumped: Callable[[float], None],
+        wall: Callable[[], float] = clock.time,
+        steady: Callable[[], float] = clock.monotonic,
+    ) -> None:
+        self._jumped, self._wall, self._steady = jumped, wall, steady
+        self._apart = wall() - steady()
+        self._end = threading.Event()
+
+    def look(self) -> None:
+        """Compares once."""
+        apart = self._wall() - self._steady()
+        jump, self._apart = apart - self._apart, apart
+        if abs(jump) >= JUMP:
+            self._jumped(jump)
+
+    def run(self) -> None:
+        """Compares again and again, until stopped."""
+        while not self._end.wait(_LOOK_EVERY):
+            self.look()
+
+    def stop(self) -> None:
+        """Ends `run`."""
+        self._end.set()
+
+
+def _planned(number: int) -> str:
+    return f"{number} planned run{' was' if number == 1 else 's were'}"
+
+
+def _say(text: str) -> None:
+    print(f"debatewatch: {text}", file=sys.stderr, flush=True)
 
 
 def _shut_down(scheduler: Any) -> None:
@@ -110,109 +232,3 @@ def _shut_down(scheduler: Any) -> None:
 
     with suppress(SchedulerNotRunningError):
         scheduler.shutdown(wait=False)
-
-
-def unit(kind: str, arguments: Sequence[str], every: timedelta, folder: Path) -> str:
-    """The unit that lets systemd, cron or GitHub Actions run `debatewatch ARGUMENTS` every so often in `folder`.
-
-    Raises InputError for a kind it does not know, or a time that cron cannot express.
-    """
-    if kind == "systemd":
-        return _systemd(arguments, every, folder)
-    if kind == "cron":
-        command = shlex.join([sys.executable, "-m", "debatewatch", *arguments]).replace("%", r"\%")
-        return f"{_cron_time(every)} cd {shlex.quote(str(folder))} && {command}"
-    if kind == "github-actions":
-        return _github_actions(arguments, every)
-    raise InputError(f"no unit of the kind {kind!r}; known are systemd, cron and github-actions")
-
-
-def _systemd(arguments: Sequence[str], every: timedelta, folder: Path) -> str:
-    # In a unit file "%" starts a specifier and "$" a variable (systemd.service(5)).
-    words = " ".join(_systemd_word(word) for word in [sys.executable, "-m", "debatewatch", *arguments])
-    return f"""\
-# ~/.config/systemd/user/debatewatch.service
-[Unit]
-Description=Debatewatch: collect and analyse
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-Type=oneshot
-WorkingDirectory={str(folder).replace("%", "%%")}
-ExecStart={words}
-# A stop lets the pages in hand be finished.
-TimeoutStopSec=120
-Nice=10
-
-# ~/.config/systemd/user/debatewatch.timer, then: systemctl --user enable --now debatewatch.timer
-[Unit]
-Description=Debatewatch every {_seconds(every)} s
-
-[Timer]
-OnBootSec=5min
-OnUnitActiveSec={_seconds(every)}s
-Persistent=true
-
-[Install]
-WantedBy=timers.target"""
-
-
-def _systemd_word(word: str) -> str:
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"' if re.search(r"[\s\"'\\;]", word) else escaped
-
-
-def _cron_time(every: timedelta) -> str:
-    minutes = _seconds(every) // 60
-    if _seconds(every) % 60 == 0:
-        if minutes < 60 and 60 % minutes == 0:
-            return f"*/{minutes} * * * *"
-        if minutes % 60 == 0 and minutes < 1440 and 24 % (minutes // 60) == 0:
-            return f"17 */{minutes // 60} * * *"  # Not on the hour, when everybody else's jobs start.
-        if minutes == 1440:
-            return "17 5 * * *"
-        if minutes == 7 * 1440:
-            return "17 5 * * 1"
-    raise InputError("cron cannot say that; use 5m, 10m, 15m, 30m, 1h, 2h, 3h, 4h, 6h, 8h, 12h, 1d or 1w, or systemd")
-
-
-def _github_actions(arguments: Sequence[str], every: timedelta) -> str:
-    # The database travels between runs in the cache; paths of this machine mean nothing there.
-    words = [word for word in arguments if not word.startswith("/")]
-    names = {"--db": "debatewatch.db", "--sources": "sources.toml", "--debate": "debate.toml"}
-    command = shlex.join([part for word in words for part in ([word, names[word]] if word in names else [word])])
-    return f"""\
-# .github/workflows/debatewatch.yml
-name: debatewatch
-on:
-  schedule:
-    - cron: "{_cron_time(every)}"
-  workflow_dispatch:
-concurrency:
-  group: debatewatch
-jobs:
-  run:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
-        with:
-          python-version: "3.12"
-      - uses: actions/cache@v4
-        with:
-          path: |
-            debatewatch.db
-            archive
-          key: debatewatch-${{{{ github.run_id }}}}
-          restore-keys: debatewatch-
-      - run: make install
-      - run: .venv/bin/debatewatch {command}
-      - uses: actions/upload-artifact@v4
-        with:
-          name: debatewatch
-          path: debatewatch.db"""
-
-
-def _seconds(every: timedelta) -> int:
-    return int(every.total_seconds())

@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from db.migrations import migrations
-from db.models import StoreError, UnknownNameError
+from db.models import StoreError, UnknownNameError, from_iso
 
 Row = dict[str, Any]
 
@@ -59,6 +60,11 @@ def rows(
 def last_run_id(connection: sqlite3.Connection) -> int:
     """The number of the newest run; 0 before the first."""
     return int(connection.execute("SELECT coalesce(max(id), 0) FROM runs").fetchone()[0])
+
+
+def last_crawl(connection: sqlite3.Connection) -> datetime | None:
+    """When the newest crawl began (UTC); None before the first."""
+    return from_iso(connection.execute("SELECT max(started_at) FROM runs WHERE step = 'crawl'").fetchone()[0])
 
 
 def totals(connection: sqlite3.Connection) -> dict[str, int]:

@@ -90,6 +90,7 @@ def test_every_command_has_help(run: Callable[..., Result]) -> None:
         ("status", "--db", "missing.db"),
         ("import-dna", "missing.dna"),
         ("schedule", "--every", "soon"),
+        ("schedule", "--at", "noon"),
         ("publish", "public.db", "--db", "missing.db"),
     ],
 )
@@ -291,9 +292,9 @@ def test_analyze_again_does_nothing_twice(run: Callable[..., Result], demo_db: P
         )
 
 
-@pytest.mark.parametrize("kind", ["systemd", "cron", "github-actions"])
+@pytest.mark.parametrize("kind", ["systemd", "cron", "github-actions", "docker-compose"])
 def test_schedule_prints_units(run: Callable[..., Result], kind: str) -> None:
-    result = run("schedule", "--every", "6h", "--print", kind)
+    result = run("schedule", "--every", "6h", "--at", "06:30", "--print", kind)
     assert result.code == 0
     assert "run" in result.out
     assert "debatewatch" in result.out
@@ -376,3 +377,15 @@ def test_status_fails_for_a_monitor_only_when_asked_and_only_while_a_source_is_f
         connection.commit()
     assert run("status", "--db", path, "--fail-on-alert").code == 1
     assert run("status", "--db", path).code == 0
+
+
+def test_a_sigterm_ends_an_analysis_when_its_batch_is_saved() -> None:
+    shown: list[int] = []
+    before = signal.getsignal(signal.SIGTERM)
+    with debatewatch._ending_after_a_batch(lambda done, total, what: shown.append(done)) as progress:
+        progress(1, 3, "reading")
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            progress(2, 3, "reading")
+    assert shown == [1, 2]
+    assert signal.getsignal(signal.SIGTERM) == before
