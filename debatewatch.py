@@ -1162,35 +1162,75 @@ def doctor(db_path: Path, mend: bool, as_json: bool) -> int:
 )
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first so many passages.")
 @click.option(
+    "--shared",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("../shared/data"),
+    show_default=True,
+    help="A folder with labelled pages (pages/labelled) and names (ner), which are not part of the project.",
+)
+@click.option(
+    "--write-readme", is_flag=True, help="In a checkout: write nlp/accuracy.json and the section of README.md."
+)
+@click.option(
     "--topics",
     "topics_db",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Instead: how stable the topics of this database are, beside plain BERTopic with the same vectors.",
 )
 @json_option
-def eval_(debate_path: Path | None, data: Path | None, limit: int | None, topics_db: Path | None, as_json: bool) -> int:
-    """The accuracy card: every layer scored on labelled passages that no model was trained on.
+def eval_(
+    debate_path: Path | None,
+    data: Path | None,
+    limit: int | None,
+    shared: Path,
+    write_readme: bool,
+    topics_db: Path | None,
+    as_json: bool,
+) -> int:
+    """The accuracy card: every layer scored on labelled data that no model was trained on, beside simple methods.
 
     \b
     Example: debatewatch eval --json
     """
-    from nlp.evaluate import evaluate
-
+    if write_readme and (data or limit or topics_db or debate_path):
+        raise InputError(
+            "--write-readme writes the whole shipped card: leave out --data, --limit, --debate and --topics"
+        )
     card: Any
-    with _progress("eval") as show:
-        if topics_db:
-            from nlp.topic_stability import evaluate_topics
+    if topics_db:
+        from nlp.topic_stability import evaluate_topics
 
+        with _progress("eval") as show:
             card = evaluate_topics(topics_db, limit=limit, progress=show)
-        else:
-            card = evaluate(_debate(debate_path), data, limit=limit, progress=show)
+    else:
+        card = _accuracy(_debate(debate_path), data, limit, shared)
     if as_json:
         _emit(card.to_json())
     else:
         _table(card.rows(), card.header())
         for note in card.notes:
             click.echo(note)
+    if write_readme:
+        from nlp.accuracy_card import commit
+
+        commit(card)
     return 0
+
+
+def _accuracy(debate: Debate, data: Path | None, limit: int | None, shared: Path) -> Any:
+    from crawler.page_scores import score_folder
+    from nlp.evaluate import evaluate
+
+    pages, names = shared / "pages" / "labelled", shared / "ner" / "crossner-ai-dev.txt"
+    with _progress("eval") as show:
+        return evaluate(
+            debate,
+            data,
+            limit=limit,
+            pages=score_folder(pages, every=2, limit=limit, progress=show) if pages.is_dir() else None,
+            names=names if names.is_file() else None,
+            progress=show,
+        )
 
 
 @cli.command()

@@ -484,6 +484,21 @@ class CrawlReport:
         return sum(s.outcomes.get(outcome, 0) for s in self.sources)
 
 
+# --- scoring ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What one passage or page adds to a score. right: found and labelled; found; labelled."""
+
+    right: int = 0
+    found: int = 0
+    labelled: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.right + other.right, self.found + other.found, self.labelled + other.labelled)
+
+
 def utc_now() -> datetime:
     """The present moment, in UTC, to the second: what the database stores."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -116,12 +116,12 @@ class Inspector:
 
     def __init__(self, debate: Debate) -> None:
         self._debate = debate
-        self._reader = Reader(debate)
-        self._stance = StanceModel.for_debate(debate)
+        self.reader = Reader(debate)
+        self.stance = StanceModel.for_debate(debate)
 
     def inspect(self, text: str, *, author: str | None = None, published_at: datetime | None = None) -> Inspection:
         """One text. author: who signs it; an own opinion is filed under that name, else under AUTHOR."""
-        return self._judged(text, self._reader.read_one(ReadInput("", text, author=author, published_at=published_at)))
+        return self._judged(text, self.reader.read_one(ReadInput("", text, author=author, published_at=published_at)))
 
     def inspect_lines(
         self, lines: Iterable[str], *, default_author: str | None = None, default_date: datetime | None = None
@@ -140,7 +140,7 @@ class Inspector:
         yield from self._inspect_batch(batch)
 
     def _inspect_batch(self, batch: Sequence[ReadInput | dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        readings = self._reader.read([item for item in batch if isinstance(item, ReadInput)])
+        readings = self.reader.read([item for item in batch if isinstance(item, ReadInput)])
         for item in batch:
             if isinstance(item, dict):
                 yield item
@@ -156,16 +156,16 @@ class Inspector:
             StanceInput(
                 text=text[statement.start : statement.end],
                 speaker=statement.speaker.name,
-                context=_paragraph(text, statement.start, statement.end),
+                context=paragraph(text, statement.start, statement.end),
                 title="",
             )
             for statement in reading.statements
         ]
-        judgements = tuple(self._stance.judge(inputs)) if inputs else ()
+        judgements = tuple(self.stance.judge(inputs)) if inputs else ()
         return Inspection(text, self._debate, reading.mentions, reading.statements, judgements)
 
 
-def _paragraph(text: str, start: int, end: int) -> str:
+def paragraph(text: str, start: int, end: int) -> str:
     """The paragraph around a span, as the database gives it to the judge."""
     before, after = text.rfind("\n\n", 0, start), text.find("\n\n", end)
     return text[before + 2 if before >= 0 else 0 : after if after >= 0 else len(text)]

@@ -6,7 +6,7 @@ Pure but for reading the labelled passages; training, evaluation and tests all u
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,8 @@ LEAST_OVERLAP: Final = 0.5
 
 Passage = dict[str, Any]
 """A labelled passage: id, register, date, author, text, entities, statements (nlp/labels/GUIDE.md)."""
+Overlap = Callable[[int, int, Mapping[str, Any]], float]
+"""Start and end of a found statement, and a labelled one -> how much they are the same stretch of text, 0 to 1."""
 
 
 def held_out(passage_id: str) -> bool:
@@ -67,7 +69,17 @@ def _plain(name: str) -> list[str]:
 def overlap(start: int, end: int, statement: Mapping[str, Any]) -> float:
     """Intersection over union of two stretches of text."""
     first, last = int(statement["start"]), int(statement["end"])
-    return max(0, min(end, last) - max(start, first)) / (max(end, last) - min(start, first))
+    return _shared(start, end, first, last) / (max(end, last) - min(start, first))
+
+
+def share_of_shorter(start: int, end: int, statement: Mapping[str, Any]) -> float:
+    """How much of the shorter of two stretches of text lies in the other: kinder than `overlap` to a span cut otherwise."""
+    first, last = int(statement["start"]), int(statement["end"])
+    return _shared(start, end, first, last) / min(end - start, last - first)
+
+
+def _shared(start: int, end: int, first: int, last: int) -> int:
+    return max(0, min(end, last) - max(start, first))
 
 
 def right_speaker(statement: Statement, gold: Mapping[str, Any]) -> bool:
@@ -78,14 +90,14 @@ def right_speaker(statement: Statement, gold: Mapping[str, Any]) -> bool:
 
 
 def match(
-    found: Sequence[Statement], labelled: Sequence[Mapping[str, Any]], least: float = LEAST_OVERLAP
+    found: Sequence[Statement], labelled: Sequence[Mapping[str, Any]], share_of: Overlap = overlap
 ) -> list[tuple[int, int]]:
-    """Pairs (found, labelled) that overlap by `least` or more, each used once; pairs with the right speaker go first."""
+    """Pairs (found, labelled) that overlap by half or more, each used once; pairs with the right speaker go first."""
     pairs = []
     for one, statement in enumerate(found):
         for other, gold in enumerate(labelled):
-            share = overlap(statement.start, statement.end, gold)
-            if share >= least:
+            share = share_of(statement.start, statement.end, gold)
+            if share >= LEAST_OVERLAP:
                 pairs.append((right_speaker(statement, gold), share, one, other))
     used: set[int] = set()
     taken: set[int] = set()

@@ -11,16 +11,16 @@ import gzip
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trafilatura
 
 from crawler.extract import extract_page
-from db.models import Article, ExtractionError
+from crawler.page_scores import score_folder
+from db.models import Article, Counts
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "pages"
 STEP = 18
@@ -32,34 +32,15 @@ pytestmark = [
 ]
 
 
-def ours(html: bytes, url: str) -> str:
-    try:
-        return extract_page(html, url)[0].text
-    except ExtractionError:
-        return ""
-
-
-def segment_f1(results: list[tuple[dict[str, Any], str]]) -> float:
-    """As trafilatura's own evaluation counts: wanted segments found, unwanted ones kept, wanted ones missed."""
-    hits = sum(segment in text for row, text in results for segment in row["wanted"])
-    wrong = sum(segment in text for row, text in results for segment in row["unwanted"])
-    wanted = sum(len(row["wanted"]) for row, _ in results)
-    precision, recall = hits / (hits + wrong), hits / wanted
-    return 2 * precision * recall / (precision + recall)
+def f1(rows: Sequence[Counts]) -> float:
+    total = sum(rows, Counts())
+    return 2 * total.right / (total.found + total.labelled)
 
 
 def test_more_of_what_is_wanted_is_kept_than_plain_trafilatura_keeps() -> None:
-    rows = [json.loads(line) for line in (SHARED / "labelled" / "segments.jsonl").open(encoding="utf-8")][::STEP]
-    pages = [(row, gzip.decompress((SHARED / "labelled" / "html" / row["file"]).read_bytes())) for row in rows]
-    found = segment_f1([(row, ours(html, row["url"])) for row, html in pages])
-    plain = segment_f1(
-        [
-            (row, trafilatura.extract(html, url=row["url"], fast=True, include_comments=False) or "")
-            for row, html in pages
-        ]
-    )
-    assert found >= 0.94
-    assert found >= plain + 0.015
+    scores = score_folder(SHARED / "labelled", every=STEP)
+    assert f1(scores["Debatewatch"]) >= 0.94
+    assert f1(scores["Debatewatch"]) >= f1(scores["trafilatura"]) + 0.015
 
 
 def publisher_pages() -> Iterator[tuple[Article, dict[str, Any]]]:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from db.models import AUTHOR, Statement
 from nlp.debate import load_debate
 from nlp.reader import Reader, Reading, ReadInput
-from nlp.scoring import SHIPPED_LABELS, held_out, load_passages, match, right_speaker
+from nlp.scoring import SHIPPED_LABELS, held_out, load_passages, match, right_speaker, share_of_shorter
 from nlp.train_reading import compose
 
 
@@ -41,25 +41,6 @@ class Tally:
         return f"{name:24} {self.labelled:6} {self.found:6} {precision:10.3f} {recall:8.3f} {f1:8.3f} {spoken:14.3f}"
 
 
-def loose(statements: tuple[Statement, ...], labelled: list[dict[str, Any]]) -> list[tuple[int, int]]:
-    """Pairs that overlap by half of the shorter one."""
-    pairs = []
-    for one, statement in enumerate(statements):
-        for other, gold in enumerate(labelled):
-            inside = min(statement.end, gold["end"]) - max(statement.start, gold["start"])
-            if inside >= 0.5 * min(statement.end - statement.start, gold["end"] - gold["start"]):
-                pairs.append((right_speaker(statement, gold), inside, one, other))
-    used: set[int] = set()
-    taken: set[int] = set()
-    chosen = []
-    for _, _, one, other in sorted(pairs, reverse=True):
-        if one not in used and other not in taken:
-            used.add(one)
-            taken.add(other)
-            chosen.append((one, other))
-    return chosen
-
-
 def measure(reader: Reader, records: list[dict[str, Any]], show: int = 0) -> None:
     """Reads the records and prints the table of statements, the passages without any, and entities."""
     inputs = [ReadInput(r["id"], r["text"], author=r["author"]) for r in records]
@@ -76,7 +57,7 @@ def measure(reader: Reader, records: list[dict[str, Any]], show: int = 0) -> Non
         spoken = sum(right_speaker(found[one], labelled[other]) for one, other in pairs)
         kinds += sum(found[one].kind == labelled[other]["kind"] for one, other in pairs)
         pairs_in_all += len(pairs)
-        easy = loose(found, labelled)
+        easy = match(found, labelled, share_of_shorter)
         easy_spoken = sum(right_speaker(found[one], labelled[other]) for one, other in easy)
         tallies["all, strict"].add(len(found), len(labelled), len(pairs), spoken)
         tallies["all, loose"].add(len(found), len(labelled), len(easy), easy_spoken)
