@@ -1234,6 +1234,34 @@ def _accuracy(debate: Debate, data: Path | None, limit: int | None, shared: Path
 
 
 @cli.command()
+@db_option
+@click.option("--reviewer", envvar="USER", default="reviewer", show_default="your user name", help="Who reviews.")
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="At most so many statements.")
+@click.option("--agreement", is_flag=True, help="Review nothing; say how far all reviewers and the model agree.")
+@json_option
+def review(db_path: Path, reviewer: str, limit: int, agreement: bool, as_json: bool) -> int:
+    """Go through statements, least certain first, and say with one key what is right; then how far the model agrees.
+
+    \b
+    Example: debatewatch review --reviewer ana --limit 20
+    """
+    from dataclasses import asdict
+
+    from db.store import Store
+    from nlp.review_session import review_with
+
+    with Store.open(_existing(db_path)) as store:
+        if not agreement:
+            review_with(store, reviewer, limit)
+        found = store.agreement(None if agreement else reviewer)
+    if as_json:
+        _emit(asdict(found))
+    else:
+        click.echo(found.to_text())
+    return 0
+
+
+@cli.command()
 @click.option(
     "--dir",
     "directory",

@@ -719,6 +719,40 @@ FROM term_uses AS u JOIN terms ON terms.id = u.term_id JOIN actors ON actors.id 
 WHERE actors.licence IS NOT NULL AND terms.fits != '[]'
 """
 
+_REVIEWS = """
+-- Kept by text and place, not by statement: statements are replaced whenever their text is read again.
+CREATE TABLE reviews (
+    id INTEGER PRIMARY KEY,
+    document_sha256 TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    reviewer TEXT NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN ('right', 'wrong side', 'wrong speaker', 'no statement')),
+    side TEXT,
+    speaker TEXT,
+    shown_side TEXT NOT NULL,
+    shown_speaker TEXT NOT NULL,
+    reviewed_at TEXT NOT NULL,
+    UNIQUE (document_sha256, start, "end", reviewer),
+    CHECK (start >= 0 AND "end" > start),
+    CHECK ((verdict = 'no statement') = (side IS NULL) AND (side IS NULL) = (speaker IS NULL))
+) STRICT;
+
+CREATE VIEW review_agreement AS
+WITH placed AS (
+    SELECT r.*, d.id AS document_id, s.id AS statement_id, s.side AS model_side,
+           coalesce(a.name, s.speaker_name) AS model_speaker,
+           -- Several people may say one passage (a joint letter): the one who was shown counts.
+           row_number() OVER (PARTITION BY r.id ORDER BY coalesce(a.name, s.speaker_name) = r.shown_speaker DESC, s.id) AS place
+    FROM reviews AS r JOIN documents AS d ON d.sha256 = r.document_sha256
+    LEFT JOIN statements AS s ON s.document_id = d.id AND s.start = r.start AND s."end" = r."end" AND s.side IS NOT NULL
+    LEFT JOIN actors AS a ON a.id = s.actor_id
+)
+SELECT id AS review_id, document_id, statement_id, reviewer, verdict, side AS said_side, model_side, speaker AS said_speaker,
+       model_speaker, side IS model_side AS agree, reviewed_at
+FROM placed WHERE place = 1
+"""
+
 
 @migrations()
 def m001_tables(db: Database) -> None:
@@ -787,3 +821,9 @@ def m010_sponsored_articles(db: Database) -> None:
 def m011_source_alerts(db: Database) -> None:
     """What is wrong with a source stands until it recovers, and is found by its own history instead of a fixed number of days."""
     _execute_all(db, _SOURCE_ALERTS)
+
+
+@migrations()
+def m012_reviews(db: Database) -> None:
+    """What people say of statements, and how far the model agrees."""
+    _execute_all(db, _REVIEWS)

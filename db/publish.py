@@ -1,8 +1,8 @@
 """The public copy of a database: everything that was counted and who said it, without the texts that belong to others.
 
-Same tables and views, so that the site, metadata.yml and every query work on it; whole texts, archive references, vectors, source
-settings and details of failures are gone; evidence is cut. Checked before it is put in place: a copy that still holds a long
-passage of a text is never left behind.
+Same tables and views, so that the site, metadata.yml and every query work on it; whole texts, archive references, vectors,
+source settings, names of reviewers and details of failures are gone; evidence is cut. Checked before it is put in place: a copy
+that still holds a long passage of a text is never left behind.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ _STEPS = """
 DELETE FROM statements WHERE document_id NOT IN (SELECT document_id FROM articles);
 DELETE FROM mentions WHERE document_id NOT IN (SELECT document_id FROM articles);
 DELETE FROM term_uses WHERE document_id NOT IN (SELECT document_id FROM articles);
+DELETE FROM reviews WHERE document_sha256 NOT IN (
+    SELECT sha256 FROM documents WHERE id IN (SELECT document_id FROM articles)
+);
+UPDATE reviews SET reviewer = 'reviewer ' || known.number FROM (
+    SELECT reviewer AS name, row_number() OVER (ORDER BY min(id)) AS number FROM reviews GROUP BY reviewer
+) AS known WHERE known.name = reviews.reviewer;
 UPDATE documents SET text = '';
 UPDATE statements SET text = rtrim(substr(text, 1, :longest - 1)) || '…' WHERE length(text) > :longest;
 DELETE FROM document_bands;

@@ -71,7 +71,7 @@ def textacy_installed() -> bool:
 
 def textacy_quotes(doc: Doc) -> list[Statement]:
     """The direct quotations that textacy's rules find in a parsed text, each with its speaker; none where they give up."""
-    from textacy.extract import direct_quotations
+    from textacy.extract.triples import direct_quotations
 
     try:
         quotes = list(direct_quotations(doc))

@@ -171,7 +171,8 @@ def test_names_are_scored_by_stretch_and_kind(tmp_path: Path) -> None:
 
 
 def test_baselines_that_learn_are_scored_by_passage() -> None:
-    scored = dict(side_baselines(DEBATE, [PASSAGE, {**PASSAGE, "statements": PASSAGE["statements"][:1]}], [PASSAGE]))
+    training = [PASSAGE] * 20 + [{**PASSAGE, "statements": PASSAGE["statements"][:1]}]
+    scored = dict(side_baselines(DEBATE, training, [PASSAGE]))
     assert scored["commonest side"] == [Counts(1, 2, 2)]
     assert scored["frozen vectors, logistic regression"] == [Counts(2, 2, 2)]
     assert set(dict(side_baselines(DEBATE, [], [PASSAGE]))) == {"lexicon"}
