@@ -349,6 +349,11 @@ def _analysis_options(command: Callable[..., int]) -> Callable[..., int]:
 @db_option
 @debate_option
 @_analysis_options
+@click.option(
+    "--judge",
+    metavar="llm:MODEL",
+    help="Also ask this language model (library llm) about statements, beside our judgement.",
+)
 @json_option
 def analyze(
     db_path: Path,
@@ -358,6 +363,7 @@ def analyze(
     cluster: str | None,
     seed: int,
     refit: bool,
+    judge: str | None,
     as_json: bool,
 ) -> int:
     """Read what is new: who says what, on which side, in which topic, and who changed position.
@@ -365,7 +371,7 @@ def analyze(
     \b
     Example: debatewatch analyze --workers 2
     """
-    reports = _analyze(_existing(db_path), debate_path, steps, workers, cluster, seed, refit)
+    reports = _analyze(_existing(db_path), debate_path, steps, workers, cluster, seed, refit, judge)
     return _report_steps(reports, as_json=as_json)
 
 
@@ -377,12 +383,13 @@ def _analyze(
     cluster: str | None = None,
     seed: int = 0,
     refit: bool = False,
+    judge: str | None = None,
 ) -> list[StepReport]:
     """Analyses, and notes in the archive that it did, so that a replay does the same at the same place."""
     from crawler.journal import note_analysis
     from db.queries import last_run_id, open_read
 
-    reports = _run_analysis(db_path, debate_path, steps, workers, cluster, seed, refit)
+    reports = _run_analysis(db_path, debate_path, steps, workers, cluster, seed, refit, judge)
     if any(report.done or report.failed or report.skipped for report in reports):
         with open_read(db_path) as connection:
             run_id = last_run_id(connection)
@@ -398,6 +405,7 @@ def _run_analysis(
     cluster: str | None = None,
     seed: int = 0,
     refit: bool = False,
+    judge: str | None = None,
 ) -> list[StepReport]:
     from nlp.run import STEPS
     from nlp.run import analyze as run_analysis
@@ -411,6 +419,7 @@ def _run_analysis(
             cluster=cluster,
             seed=seed,
             refit=refit,
+            judge=judge,
             progress=progress,
         )
 

@@ -753,6 +753,33 @@ SELECT id AS review_id, document_id, statement_id, reviewer, verdict, side AS sa
 FROM placed WHERE place = 1
 """
 
+_SECOND_OPINIONS = """
+CREATE TABLE second_opinions (
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES runs(id),
+    judge TEXT NOT NULL,
+    version TEXT NOT NULL,
+    document_sha256 TEXT NOT NULL,
+    start INTEGER NOT NULL,
+    "end" INTEGER NOT NULL,
+    speaker_name TEXT NOT NULL,
+    side TEXT NOT NULL,
+    positions TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(positions)),
+    UNIQUE (document_sha256, start, "end", speaker_name, version),
+    CHECK (start >= 0 AND "end" > start)
+) STRICT;
+
+CREATE VIEW judge_agreement AS
+SELECT s.id AS statement_id, s.document_id AS document_id, coalesce(a.name, s.speaker_name) AS speaker, s.text AS text,
+       s.side AS our_side, s.score AS our_score, o.judge AS judge, o.side AS judge_side, s.side = o.side AS agree,
+       (SELECT json_group_object(p.proposition_id, p.stance) FROM positions AS p WHERE p.statement_id = s.id) AS our_positions,
+       o.positions AS judge_positions, o.run_id AS run_id
+FROM second_opinions AS o JOIN documents AS d ON d.sha256 = o.document_sha256
+JOIN statements AS s ON s.document_id = d.id AND s.start = o.start AND s."end" = o."end" AND s.speaker_name = o.speaker_name
+LEFT JOIN actors AS a ON a.id = s.actor_id
+WHERE s.side IS NOT NULL
+"""
+
 
 @migrations()
 def m001_tables(db: Database) -> None:
@@ -827,3 +854,9 @@ def m011_source_alerts(db: Database) -> None:
 def m012_reviews(db: Database) -> None:
     """What people say of statements, and how far the model agrees."""
     _execute_all(db, _REVIEWS)
+
+
+@migrations()
+def m013_second_opinions(db: Database) -> None:
+    """What a second judge says of statements, beside our own judgement."""
+    _execute_all(db, _SECOND_OPINIONS)

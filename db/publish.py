@@ -30,6 +30,9 @@ DELETE FROM term_uses WHERE document_id NOT IN (SELECT document_id FROM articles
 DELETE FROM reviews WHERE document_sha256 NOT IN (
     SELECT sha256 FROM documents WHERE id IN (SELECT document_id FROM articles)
 );
+DELETE FROM second_opinions WHERE document_sha256 NOT IN (
+    SELECT sha256 FROM documents WHERE id IN (SELECT document_id FROM articles)
+);
 UPDATE reviews SET reviewer = 'reviewer ' || known.number FROM (
     SELECT reviewer AS name, row_number() OVER (ORDER BY min(id)) AS number FROM reviews GROUP BY reviewer
 ) AS known WHERE known.name = reviews.reviewer;

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,9 +33,11 @@ from db.models import (
 from db.store import Store
 from nlp import bursts as bursts_step
 from nlp import changes as changes_step
+from nlp import second_judge
 from nlp import terms as terms_step
 from nlp.debate import Debate
 from nlp.reader import Reader, ReadFailure, Reading
+from nlp.second_judge import LanguageModelJudge
 from nlp.stance import StanceInput, StanceModel
 from nlp.workers import open_workers
 
@@ -67,22 +69,42 @@ def analyze(
     refit: bool = False,
     batch: int = 32,
     cluster: str | None = None,
+    judge: str | None = None,
     progress: Progress | None = None,
 ) -> list[StepReport]:
     """Runs the steps named, in the order of STEPS, over what is new, and says what each did.
 
     workers: processes that read (1: this one). cluster: a Dask scheduler's address, or "local" for one started here; it reads
-    instead of a pool. batch: documents a commit. progress: called with (done, total, what).
-    Raises InputError for an unknown step, StoreError when the database cannot be used or another analysis holds it, ModelError.
+    instead of a pool. batch: documents a commit. judge: "llm:MODEL", a second judge to ask about the statements at the end.
+    progress: called with (done, total, what).
+    Raises InputError for an unknown step or judge, StoreError when the database cannot be used or another analysis holds it,
+    ModelError.
     """
     unknown = [step for step in steps if step not in STEPS]
     if unknown:
         raise InputError(f'no analysis step "{unknown[0]}"; the steps are {", ".join(STEPS)}')
+    second = LanguageModelJudge(judge, debate) if judge else None
     with _alone(Path(store_path)), Store.open(store_path, create=False) as store:
-        store.close_abandoned_runs(STEPS)
+        store.close_abandoned_runs((*STEPS, second_judge.STEP))
         _sync(store, debate)
         job = _Job(store, debate, batch, workers, cluster, seed, refit, progress or (lambda done, total, what: None))
-        return [_RUNNERS[step](job) for step in STEPS if step in steps]
+        reports = [_RUNNERS[step](job) for step in STEPS if step in steps]
+        return [*reports, _ask(job, second)] if second else reports
+
+
+def _ask(job: _Job, judge: LanguageModelJudge) -> StepReport:
+    """What a second judge says of the statements, beside what we say."""
+    started = time.monotonic()
+    tally = _Tally()
+
+    def run(
+        step: str, version: str, parameters: Mapping[str, object], models: Mapping[str, str]
+    ) -> AbstractContextManager[int]:
+        return _run(job.store, step, version, parameters, models, tally)
+
+    second_judge.run_judge(job.store, judge, run, tally, job.progress)
+    seconds = time.monotonic() - started
+    return StepReport(second_judge.STEP, tally.done, tally.failed, 0, seconds, tuple(tally.notes))
 
 
 # --- read -----------------------------------------------------------------------------------------------------------------
