@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lxml.html import HtmlElement
 
@@ -165,14 +166,25 @@ def _drop_beside(tree: HtmlElement) -> None:
         if element.tag not in _BESIDE_TAGS:
             continue
         name = f"{element.get('class') or ''} {element.get('id') or ''}"
-        if _BESIDE.search(name) and len(element.text_content()) < MAX_BESIDE:
+        length = _longest_beside(name)
+        if length == 0 or len(element.text_content()) >= length:
+            continue
+        if length == MAX_BESIDE:
             _drop(element)
-        elif _BESIDE_SHORT.search(name) and len(element.text_content()) < MAX_BESIDE_SHORT:
+        else:
             short.append(element)
     paragraphs = sum(len(paragraph.text_content()) for paragraph in tree.iter("p"))
     if sum(len(element.text_content()) for element in short) < MAX_CAPTIONS * paragraphs:
         for element in short:
             _drop(element)
+
+
+@lru_cache(maxsize=10_000)
+def _longest_beside(name: str) -> int:
+    """How many characters an element of this class and id may hold to stand beside an article; 0: it does not."""
+    if _BESIDE.search(name):
+        return MAX_BESIDE
+    return MAX_BESIDE_SHORT if _BESIDE_SHORT.search(name) else 0
 
 
 def _is_teaser(item: HtmlElement) -> bool:

@@ -1,7 +1,7 @@
 """How well pages of strangers are read, on ../shared/data: floors a little under what was measured on all of it.
 
 Measured in November 2026 with trafilatura 2.3.1. 990 labelled pages: segment F1 0.949 (precision 0.940, recall 0.959), plain
-trafilatura 0.918 (0.909, 0.928). 52 publisher pages: body token F1 0.977 (plain 0.949), dates 51, titles 41, authors 42; titles
+trafilatura 0.918 (0.909, 0.928). 52 publisher pages: body token F1 0.977 (plain 0.949), dates 52, titles 41, authors 42; titles
 differ where the expected record takes another of a page's own headlines, authors where it names an organisation.
 """
 
@@ -74,7 +74,7 @@ def test_publisher_pages_agree_with_their_records() -> None:
         article.published_at == datetime.fromisoformat(record["publishing_date"]).astimezone(UTC).replace(microsecond=0)
         for article, record in pages
     )
-    assert dates >= 50
+    assert dates >= 51
     assert sum(article.title == record["title"].strip() for article, record in pages) >= 40
     assert sum(set(article.authors) == set(record["authors"]) for article, record in pages) >= 41
     assert sum(body_f1(article, record) for article, record in pages) / len(pages) >= 0.97
