@@ -10,11 +10,12 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -49,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except DebatewatchError as error:
         click.echo(f"debatewatch: {_one_line(str(error))}", err=True)
         sys.exit(2 if isinstance(error, StoreError) else 1)
+    except sqlite3.Error as error:
+        click.echo(f"debatewatch: the database: {_one_line(str(error))}; debatewatch doctor looks into it", err=True)
+        sys.exit(2)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error, but Python would complain while flushing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -238,6 +242,7 @@ def crawl(
     from crawler.run import crawl as run_crawl
 
     configured = _sources(sources_path)
+    _check_clock(db_path)
     with _progress("crawl") as show:
         report = run_crawl(db_path, configured, only=only, since=since, until=until, limit=limit, progress=show)
     code = _report_crawl(report, as_json=as_json)
@@ -278,6 +283,24 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
             "debatewatch: stopped before the end; what was collected is kept, run it again for the rest", err=True
         )
     return 0 if report.ok else 1
+
+
+def _check_clock(db_path: Path) -> None:
+    """Says when the clock stands before the last crawl: dates after "now" are taken for mistakes of the pages, so it matters."""
+    from db.queries import last_crawl
+    from db.store import Store
+
+    if not db_path.exists():
+        return
+    with Store.open(db_path) as store:
+        last = last_crawl(store.db.conn)
+    now = datetime.now(UTC)
+    if last is not None and last > now + timedelta(hours=1):
+        click.echo(
+            f"debatewatch: the clock says {now:%Y-%m-%d %H:%M}, but the last crawl began {last:%Y-%m-%d %H:%M} (UTC): "
+            "one of them is wrong; this crawl goes on",
+            err=True,
+        )
 
 
 def _watch(db_path: Path, configured: SourcesFile, report: CrawlReport) -> None:
@@ -488,6 +511,7 @@ def run(db_path: Path, sources_path: Path | None, debate_path: Path | None, work
     from crawler.run import crawl as run_crawl
 
     configured = _sources(sources_path)
+    _check_clock(db_path)
     with _progress("crawl") as show:
         report = run_crawl(db_path, configured, progress=show)
     crawled = _report_crawl(report, as_json=as_json)
@@ -527,7 +551,8 @@ def schedule(
     """
     from crawler.schedule import Times, parse_interval, parse_time, run_schedule
     from crawler.units import unit as print_unit
-    from db.queries import last_crawl, open_read
+    from db.queries import last_crawl
+    from db.store import Store
 
     arguments = ["run", "--db", str(db_path.absolute())]
     for name, path in (("--sources", sources_path), ("--debate", debate_path)):
@@ -542,8 +567,8 @@ def schedule(
     _debate(debate_path)
     last = None
     if db_path.exists():
-        with open_read(db_path) as connection:
-            last = last_crawl(connection)
+        with Store.open(db_path) as store:
+            last = last_crawl(store.db.conn)
     command = [sys.executable, "-m", "debatewatch", *arguments]
     return run_schedule(command, times, lock=Path(f"{db_path}.lock"), last=last)
 
@@ -1133,6 +1158,44 @@ def _print_status(state: Mapping[str, Any]) -> None:
         if rows:
             click.secho(title, bold=True)
             _table([list(row.values()) for row in rows], [name.replace("_", " ") for name in rows[0]])
+
+
+@cli.command()
+@db_option
+@click.option("--older-than", metavar="TIME", help="Take out pages fetched longer ago than this: 180d, 26w.")
+@click.option("--max-size", metavar="SIZE", help="Take out the oldest until the archive is no larger: 500MB, 5GB.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be taken out.")
+@json_option
+def prune(db_path: Path, older_than: str | None, max_size: str | None, dry_run: bool, as_json: bool) -> int:
+    """Take old pages out of the archive by age and size, never one that a statement rests on; the database keeps its rows.
+
+    \b
+    Example: debatewatch prune --older-than 180d --max-size 20GB --dry-run
+    """
+    from dataclasses import asdict
+
+    from crawler.prune import parse_size
+    from crawler.prune import prune as run_prune
+    from crawler.schedule import parse_interval
+
+    report = run_prune(
+        _existing(db_path),
+        db_path.parent / "archive",
+        older_than=parse_interval(older_than) if older_than else None,
+        max_bytes=parse_size(max_size) if max_size else None,
+        dry_run=dry_run,
+    )
+    if as_json:
+        _emit(asdict(report))
+    else:
+        done = "would be taken out" if dry_run else "were taken out"
+        click.echo(
+            f"{report.pages} archived answers {done} ({report.bytes / 1e6:.1f} MB); {report.evidence} that statements rest on "
+            f"stay; the archive has {report.size / 1e6:.1f} MB"
+        )
+    for problem in report.problems:
+        click.echo(f"debatewatch: {problem}", err=True)
+    return 1 if report.problems else 0
 
 
 @cli.command()

@@ -4,8 +4,12 @@ MAX_FILE_BYTES. File names come from the run and the source id, never from a pag
 
 from __future__ import annotations
 
+import glob
+import json
+import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,6 +22,7 @@ MAX_FILE_BYTES = 1_000_000_000
 """About what archives use, so that one file still copies and opens quickly."""
 MAX_BODY_BYTES = 20_000_000
 """Decompressed; a record that holds more is left out."""
+KEPT_URI = "urn:debatewatch:kept"
 TARGET_HEADER = "WARC-Debatewatch-Target"
 """Says what a response was fetched as: page, listing or robots. Readers ignore header fields they do not know (section 4)."""
 
@@ -72,8 +77,7 @@ class ArchiveWriter:
         protocol, headers, body as transferred). Raises ArchiveError when the disk is full or the folder cannot be written."""
         from warcio.statusandheaders import StatusAndHeaders
 
-        try:
-            file = self._open()
+        with self._whole() as file:
             offset = file.tell()
             answered = self._writer.create_warc_record(
                 url,
@@ -95,22 +99,42 @@ class ArchiveWriter:
                 },
             )
             self._writer.write_record(asked)
-            file.flush()
-        except OSError as error:
-            raise ArchiveError(f"{self._folder}: the archive cannot be written ({error.strerror or error})") from error
         return ArchivedAt(Path(file.name).name, offset, length)
 
     def write_metadata(self, url: str, payload: bytes) -> None:
         """Appends a metadata record (section 6.6): JSON that says something of `url`. Raises ArchiveError like `write`."""
-        try:
-            file = self._open()
+        with self._whole():
             record = self._writer.create_warc_record(
                 url, "metadata", payload=BytesIO(payload), length=len(payload), warc_content_type="application/json"
             )
             self._writer.write_record(record)
+
+    @contextmanager
+    def _whole(self) -> Iterator[IO[bytes]]:
+        """What is written inside lands whole or not at all: a full disk leaves no half record in the file."""
+        file, end = None, 0
+        try:
+            file = self._open()
+            end = file.tell()
+            yield file
             file.flush()
         except OSError as error:
-            raise ArchiveError(f"{self._folder}: the archive cannot be written ({error.strerror or error})") from error
+            self._cut(file or self._file, end)
+            raise ArchiveError(
+                f"{self._folder}: the archive cannot be written ({error.strerror or error}); "
+                "make room or mend the folder, and run it again"
+            ) from error
+
+    def _cut(self, file: IO[bytes] | None, end: int) -> None:
+        """Gives up the file after its last whole record; the next exchange starts another."""
+        if file is None:
+            return
+        path = Path(file.name)
+        with suppress(OSError):  # It tries once more to write what it holds back.
+            file.close()
+        with suppress(OSError):
+            os.truncate(path, end)
+        self._file = None
 
     def close(self) -> None:
         """Closes the present file."""
@@ -142,6 +166,8 @@ def read_record(folder: Path, file: str, offset: int) -> tuple[dict[str, str], b
     path = folder / file
     if Path(file).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
         raise ArchiveError(f"{file}: not a file of the archive {folder}")
+    if not path.exists():
+        path, offset = _kept(path, offset)
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
@@ -152,6 +178,37 @@ def read_record(folder: Path, file: str, offset: int) -> tuple[dict[str, str], b
     except Exception as error:
         raise ArchiveError(f"{path}: no readable record at byte {offset} ({error})") from error
     raise ArchiveError(f"{path}: no response at byte {offset}")
+
+
+def kept_offsets(path: Path) -> dict[int, int]:
+    """Where records of a file that retention wrote anew lay before (offset in the first file -> offset); empty for any other."""
+    from warcio.archiveiterator import ArchiveIterator
+
+    with path.open("rb") as stream:
+        records = ArchiveIterator(stream)
+        for record in records:
+            if record.rec_type == "warcinfo":
+                record.content_stream().read()
+                continue
+            if record.rec_headers.get_header("WARC-Target-URI") != KEPT_URI:
+                break
+            places: dict[str, int] = json.loads(record.content_stream().read())["offsets"]
+            start = records.get_record_offset() + records.get_record_length()
+            return {int(before): start + place for before, place in places.items()}
+    return {}
+
+
+def _kept(path: Path, offset: int) -> tuple[Path, int]:
+    """Where a record lies now whose file retention wrote anew (crawler.prune); where it lay when that is not known."""
+    stem = path.name.removesuffix(".warc.gz")
+    for candidate in path.parent.glob(f"{glob.escape(stem)}-kept-*.warc.gz"):
+        try:
+            places = kept_offsets(candidate)
+        except Exception:  # As in `iter_records`; the file that is missing is then the error.
+            places = {}
+        if offset in places:
+            return candidate, places[offset]
+    return path, offset
 
 
 def iter_records(

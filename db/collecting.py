@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from db.connection import Connection, as_json
@@ -46,6 +46,40 @@ class Collecting(Connection):
         with self._write() as connection:
             connection.execute(
                 "UPDATE fetches SET etag = ?, last_modified = ? WHERE id = ?", [etag, last_modified, fetch_id]
+            )
+
+    def archived_evidence(self) -> set[tuple[str, int]]:
+        """Records of the archive (file, offset) that statements rest on: the pages of their texts in every version, and the pages
+        under which comments with statements stand. A text that was not read yet counts, for it may hold statements."""
+        return {
+            (str(row[0]), int(row[1]))
+            for row in self.db.conn.execute(
+                """WITH telling AS (
+                       SELECT document_id FROM statements UNION
+                       SELECT id FROM documents WHERE id NOT IN
+                           (SELECT document_id FROM document_steps WHERE step = 'read' AND status != 'failed')
+                   ), needed AS (
+                       SELECT article_id FROM article_versions WHERE document_id IN (SELECT document_id FROM telling) UNION
+                       SELECT id FROM articles WHERE document_id IN (SELECT document_id FROM telling)
+                   )
+                   SELECT warc_file, warc_offset FROM fetches
+                   WHERE warc_file IS NOT NULL AND warc_offset IS NOT NULL AND article_id IN (
+                       SELECT article_id FROM needed UNION
+                       SELECT page.id FROM articles AS page JOIN articles AS comment ON comment.parent_url = page.url
+                       WHERE comment.id IN (SELECT article_id FROM needed))"""
+            )
+        }
+
+    def move_archived(self, file: str, to_file: str, offsets: Mapping[int, int]) -> None:
+        """Records of a file of the archive now lie in another (offset -> offset); those not named are there no more."""
+        with self._write() as connection:
+            connection.executemany(
+                "UPDATE fetches SET warc_file = ?, warc_offset = ? WHERE warc_file = ? AND warc_offset = ?",
+                [(to_file, after, file, before) for before, after in offsets.items()],
+            )
+            connection.execute(
+                "UPDATE fetches SET warc_file = NULL, warc_offset = NULL, warc_length = NULL WHERE warc_file = ?",
+                [file],
             )
 
     def documents_sharing_bands(self, bands: Sequence[int]) -> list[tuple[int, str]]:

@@ -57,7 +57,7 @@ class Connection:
         except sqlite3.Error as error:
             if connection is not None:
                 connection.close()
-            raise StoreError(f"{path}: cannot be opened as a Debatewatch database ({error})") from error
+            raise StoreError(f"{path}: cannot be opened as a Debatewatch database ({error}){_advice(error)}") from error
         except StoreError:
             if connection is not None:
                 connection.close()
@@ -84,14 +84,16 @@ class Connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
-            raise StoreError(f"{self.path}: cannot be written ({error}); is another process holding it?") from error
+            raise StoreError(f"{self.path}: cannot be written ({error}); {_mend(error)}") from error
         try:
             yield connection
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            raise StoreError(f"{self.path}: a write failed ({error}); nothing of it was kept") from error
+            raise StoreError(
+                f"{self.path}: a write failed ({error}) and left nothing behind; {_mend(error)}"
+            ) from error
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -102,6 +104,26 @@ class Connection:
         names = [column[0] for column in cursor.description]
         for row in cursor:
             yield dict(zip(names, row, strict=True))
+
+
+_MENDS = {
+    sqlite3.SQLITE_BUSY: "is another process holding it?",
+    sqlite3.SQLITE_LOCKED: "is another process holding it?",
+    sqlite3.SQLITE_READONLY: "this user may not write the file or its folder",
+    sqlite3.SQLITE_CANTOPEN: "this user may not write the file or its folder",
+    sqlite3.SQLITE_FULL: "make room on the disk and run it again",
+    sqlite3.SQLITE_IOERR: "is the disk full, or gone?",
+}
+
+
+def _mend(error: sqlite3.Error) -> str:
+    """What to do about an error of SQLite's (https://www.sqlite.org/rescode.html; the low byte is the kind)."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return _MENDS.get(code, "debatewatch doctor looks into it")
+
+
+def _advice(error: sqlite3.Error) -> str:
+    return f"; {_mend(error)}" if getattr(error, "sqlite_errorcode", 0) & 0xFF in _MENDS else ""
 
 
 def as_json(value: object) -> str:

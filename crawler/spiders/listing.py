@@ -15,6 +15,10 @@ RECHECK_EVERY = timedelta(hours=6)
 """A page without a date of change in its listing is looked at again at most so often."""
 
 
+CLOCKS_APART = timedelta(minutes=5)
+"""A clock that was a little ahead at the last crawl is no matter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What decides which listings are asked for and what of them counts: the source, the window of time and the limits."""
@@ -54,7 +58,10 @@ def is_due(entry: Entry, state: PageState, now: datetime, recheck_days: float) -
 
     It is when its listing says that it changed since it was fetched, or since the date that the page itself gave (listings of
     archives carry old dates). Where the listing has no date of change, in the days after publication, when corrections are made.
+    And when it was fetched in the future: the clock was wrong then, and nobody knows how long ago that is.
     """
+    if state.fetched_at > now + CLOCKS_APART:
+        return True
     if entry.updated is not None and entry.updated != entry.published:
         own = _http_date(state.last_modified)
         return entry.updated > state.fetched_at or (own is not None and entry.updated > own)
