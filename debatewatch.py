@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from db.log import VARIABLE, event, log_format, set_format
 from db.models import DebatewatchError, InputError, StoreError
 
 if TYPE_CHECKING:
@@ -39,26 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         result = cli.main(args=None if arguments is None else list(arguments), standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("debatewatch: stopped", err=True)
+        event("stopped", "stopped", level="error")
         sys.exit(130)
     except click.ClickException as error:
-        click.echo(f"debatewatch: {_one_line(error.format_message())}", err=True)
+        event("error", error.format_message(), level="error")
         sys.exit(error.exit_code)
     except InputError as error:
-        click.echo(f"debatewatch: {_one_line(str(error))}", err=True)
+        event("error", str(error), level="error")
         sys.exit(2)
     except DebatewatchError as error:
-        click.echo(f"debatewatch: {_one_line(str(error))}", err=True)
+        event("error", str(error), level="error")
         sys.exit(2 if isinstance(error, StoreError) else 1)
     except sqlite3.Error as error:
-        click.echo(f"debatewatch: the database: {_one_line(str(error))}; debatewatch doctor looks into it", err=True)
+        event("error", f"the database: {error}; debatewatch doctor looks into it", level="error")
         sys.exit(2)
     except BrokenPipeError:
         # The reader of our output went away (`| head`): not an error, but Python would complain while flushing stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        click.echo(f"debatewatch: {_one_line(str(error))}", err=True)
+        event("error", str(error), level="error")
         sys.exit(2 if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError) else 1)
     sys.exit(result if isinstance(result, int) else 0)
 
@@ -109,6 +110,16 @@ debate_option = click.option(
     "debate_path",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The debate. Default: debate.toml of this folder, else the shipped one.",
+)
+log_option = click.option(
+    "--log",
+    type=click.Choice(["plain", "json"]),
+    envvar=VARIABLE,
+    default="plain",
+    show_default=True,
+    expose_value=False,
+    callback=lambda ctx, param, value: set_format(value),
+    help="What is said on stderr: lines for a person, or one JSON object for each event.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 output_option = click.option(
@@ -169,7 +180,7 @@ def _pad(text: str, width: int, right: bool) -> str:
 @contextmanager
 def _progress(label: str) -> Iterator[Callable[[int, int, str], None]]:
     """A progress bar on stderr, on a terminal only: call it with (done, total, what)."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or log_format() == "json":
         yield lambda done, total, what: None
         return
     from tqdm import tqdm
@@ -218,6 +229,7 @@ def init(directory: Path) -> int:
 
 
 @cli.command()
+@log_option
 @db_option
 @sources_option
 @click.option("--source", "only", multiple=True, metavar="ID", help="Only this source; repeat for more.")
@@ -275,13 +287,12 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
         click.echo(f"{report.documents} new texts, {report.updated} updated, in {report.seconds:.1f} s")
     for source in report.sources:
         for error in source.errors:
-            click.echo(f"debatewatch: {source.source_id}: {_one_line(error)}", err=True)
+            event("source failed", f"{source.source_id}: {error}", level="warning", source=source.source_id)
         for note in source.notes:
-            click.echo(f"note: {source.source_id}: {note}", err=True)
+            event("note", f"{source.source_id}: {note}", source=source.source_id)
     if report.interrupted:
-        click.echo(
-            "debatewatch: stopped before the end; what was collected is kept, run it again for the rest", err=True
-        )
+        text = "stopped before the end; what was collected is kept, run it again for the rest"
+        event("interrupted", text, level="warning")
     return 0 if report.ok else 1
 
 
@@ -296,10 +307,11 @@ def _check_clock(db_path: Path) -> None:
         last = last_crawl(store.db.conn)
     now = datetime.now(UTC)
     if last is not None and last > now + timedelta(hours=1):
-        click.echo(
-            f"debatewatch: the clock says {now:%Y-%m-%d %H:%M}, but the last crawl began {last:%Y-%m-%d %H:%M} (UTC): "
+        event(
+            "clock",
+            f"the clock says {now:%Y-%m-%d %H:%M}, but the last crawl began {last:%Y-%m-%d %H:%M} (UTC): "
             "one of them is wrong; this crawl goes on",
-            err=True,
+            level="warning",
         )
 
 
@@ -311,11 +323,12 @@ def _watch(db_path: Path, configured: SourcesFile, report: CrawlReport) -> None:
     if not report.interrupted:
         with Store.open(db_path) as store:
             for line in watch(store, report, configured.alerts):
-                click.echo(f"debatewatch: {line}", err=True)
+                event("health", line, level="warning")
 
 
 @cli.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@log_option
 @db_option
 @sources_option
 @click.option("--source", "source_id", metavar="ID", help="File what is read under this source of sources.toml.")
@@ -369,6 +382,7 @@ def _analysis_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 @cli.command()
+@log_option
 @db_option
 @debate_option
 @_analysis_options
@@ -492,11 +506,13 @@ def _report_steps(reports: Sequence[StepReport], *, as_json: bool) -> int:
                 click.echo(f"{report.step}: {note}")
     failed = sum(r.failed for r in reports)
     if failed:
-        click.echo(f"debatewatch: {failed} failed; see the table failures, they are tried again next time", err=True)
+        text = f"{failed} failed; see the table failures, they are tried again next time"
+        event("analysis failed", text, level="warning", failed=failed)
     return 1 if failed else 0
 
 
 @cli.command()
+@log_option
 @db_option
 @sources_option
 @debate_option
@@ -523,6 +539,7 @@ def run(db_path: Path, sources_path: Path | None, debate_path: Path | None, work
 
 
 @cli.command()
+@log_option
 @db_option
 @sources_option
 @debate_option
@@ -1194,7 +1211,7 @@ def prune(db_path: Path, older_than: str | None, max_size: str | None, dry_run: 
             f"stay; the archive has {report.size / 1e6:.1f} MB"
         )
     for problem in report.problems:
-        click.echo(f"debatewatch: {problem}", err=True)
+        event("file left alone", problem, level="warning")
     return 1 if report.problems else 0
 
 

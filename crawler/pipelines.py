@@ -20,6 +20,7 @@ from crawler.items import Answer, Job, Page
 from crawler.readers import read_page
 from crawler.relevance import Relevance
 from crawler.sources import Source
+from db.log import event
 from db.models import ArchiveError, Article, ExtractionError, Fetch, Outcome, StoreError
 from db.store import Store
 
@@ -120,6 +121,20 @@ def warm_up() -> None:
     signature(text)
 
 
+def _log(fetch: Fetch, outcome: Outcome) -> None:
+    event(
+        "page" if fetch.target == "page" else "listing",
+        level="warning" if outcome == "failed" else "info",
+        source=fetch.source_id,
+        url=fetch.url,
+        outcome=outcome,
+        reason=fetch.reason,
+        status=fetch.status,
+        bytes=fetch.bytes,
+        seconds=fetch.seconds,
+    )
+
+
 class StorePipeline:
     """Takes what the spiders hand over, one item after the other, and keeps the tally of the source."""
 
@@ -156,6 +171,7 @@ class StorePipeline:
         if item.fetch.target == "page":
             job.tally.outcomes[outcome] += 1
             job.tally.done += 1
+        _log(item.fetch, outcome)
         job.report(job, item.fetch.url)
         return item
 

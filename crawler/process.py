@@ -26,6 +26,7 @@ from crawler.settings import LOG_LEVEL, base_settings, for_source, user_agent
 from crawler.sources import CrawlSettings, Source
 from crawler.spiders.kinds import spider_of
 from crawler.warc import ArchiveWriter
+from db.log import LogFormat, event
 from db.models import CrawlReport, DebatewatchError, RunStatus, SourceReport, utc_now
 from db.store import Store
 
@@ -48,6 +49,8 @@ class CrawlRequest:
     limit: int | None
     archive_dir: Path
     log_level: str = LOG_LEVEL
+    log: LogFormat = "plain"
+    """How events are written on stderr."""
 
 
 def crawl_lock(store_path: Path) -> RunLock:
@@ -102,6 +105,7 @@ class _Crawl:
         """Crawls until every source is done, a signal comes, or nothing can be written any more."""
         started = time.monotonic()
         status: RunStatus = "failed"
+        event("crawl started", run=self.run_id, sources=len(self.request.sources))
         try:
             self.journal.begin(VERSION, self._parameters(), self.request.all_sources, self.request.relevance)
             self._run_scrapy()
@@ -118,6 +122,8 @@ class _Crawl:
                 self.store.finish_run(self.run_id, status, self._counts())
             with suppress(DebatewatchError):
                 self.journal.end(status)
+            seconds = round(time.monotonic() - started, 1)
+            event("crawl finished", run=self.run_id, status=status, seconds=seconds, counts=self._counts())
         return report
 
     def _run_scrapy(self) -> None:

@@ -21,6 +21,7 @@ from crawler.items import Progress
 from crawler.process import CrawlRequest, crawl_here, crawl_lock
 from crawler.settings import LOG_LEVEL
 from crawler.sources import SourcesFile
+from db.log import log_format, set_format
 from db.models import CrawlReport, DebatewatchError, SourceReport
 
 
@@ -58,6 +59,7 @@ def crawl(
         limit,
         archive_dir or store_path.parent / "archive",
         log_level,
+        log_format(),
     )
     started = time.monotonic()
     context = _context()
@@ -164,6 +166,7 @@ def _close_killed(request: CrawlRequest, seconds: float) -> CrawlReport:
 
 def _child(sender: Connection, request: CrawlRequest) -> None:
     """The process that crawls. Whatever ends it is sent as a report or as an error."""
+    set_format(request.log)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both processes; the parent passes it on.
 
     def send(*message: object) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time as clock
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from crawler.lock import RunLock
+from db.log import event
 from db.models import InputError
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -158,7 +158,9 @@ class _Cycle:
         self._process = subprocess.Popen(self._command, start_new_session=True)  # noqa: S603 (our own command line)
         if self.stopped():  # A signal that came while it started.
             self._process.terminate()
+        event("cycle started", process=self._process.pid)
         code = self._process.wait()
+        event("cycle finished", exit_code=code)
         self._process = None
         if code and not self.stopped():
             _say(f"this run ended with exit code {code}; the next one starts as planned")
@@ -224,7 +226,7 @@ def _planned(number: int) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"debatewatch: {text}", file=sys.stderr, flush=True)
+    event("schedule", text, level="warning")
 
 
 def _shut_down(scheduler: Any) -> None:
