@@ -12,9 +12,12 @@ import pytest
 
 import debatewatch
 from crawler.pipelines import _log
+from crawler.run import crawl
 from crawler.schedule import Times, run_schedule
 from db.log import VARIABLE, event, log_format, set_format, without_secrets
 from db.models import Fetch, utc_now
+from tests.crawler.test_crawl import sources_file
+from tests.crawler.webserver import WebServer, article, debate_text, rss
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +75,17 @@ def test_the_option_holds_for_the_command_and_what_it_starts(
     started, finished = (json.loads(line) for line in capfd.readouterr().err.splitlines())
     assert (started["event"], finished["event"], finished["exit_code"]) == ("cycle started", "cycle finished", 0)
     assert os.environ[VARIABLE] == "json"
+
+
+def test_a_crawl_gives_a_line_for_each_page(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with WebServer() as web:
+        web.pages["/page"] = article("Page", debate_text(1))
+        web.pages["/feed"] = rss(web.base, ["/page", "/gone?token=hidden"])
+        set_format("json")
+        crawl(tmp_path / "x.db", sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}]))
+    told = capfd.readouterr().err
+    assert "hidden" not in told
+    events = [json.loads(line) for line in told.splitlines()]
+    assert [entry["event"] for entry in events] == ["crawl started", "listing", "page", "page", "crawl finished"]
+    assert sorted(entry["outcome"] for entry in events if entry["event"] == "page") == ["failed", "stored"]
+    assert events[-1]["counts"] == {"stored": 1, "failed": 1, "documents": 1, "updated": 0}

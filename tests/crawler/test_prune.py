@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from datasette.app import Datasette
 
+import debatewatch
 from crawler.process import crawl_lock
 from crawler.prune import PruneReport, parse_size, prune
 from crawler.warc import ArchivedAt, ArchiveWriter, iter_records, read_record
@@ -207,3 +208,10 @@ def test_sizes_are_read(text: str, size: int) -> None:
 def test_anything_else_is_no_size(text: str) -> None:
     with pytest.raises(InputError, match="write it as 500MB"):
         parse_size(text)
+
+
+def test_the_command_says_what_it_would_do(debate: Debate, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        debatewatch.main(["prune", "--max-size", "1kB", "--dry-run", "--db", str(debate.path)])
+    assert ended.value.code == 0
+    assert "3 archived answers would be taken out" in capsys.readouterr().out
