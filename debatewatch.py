@@ -625,7 +625,7 @@ def extract(files: tuple[Path, ...], url: str | None, as_json: bool) -> int:
 @debate_option
 @click.option("--author", help="Who wrote the text; an own opinion is filed under this name.")
 @click.option("--date", "published_at", type=DAY, help="When it was published.")
-@click.option("--explain", is_flag=True, help="Name the rule and the scores behind every decision.")
+@click.option("--explain", is_flag=True, help="Name the rule or the score behind every decision.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.option(
     "--jsonl",
@@ -644,9 +644,12 @@ def inspect(
 ) -> int:
     """Show what the tracker reads in one text: names, statements, speakers, sides.
 
+    Author and date of the text's front matter (YAML between two lines of ---) are used; options go before them.
+
     \b
     Example: echo 'Ines Okafor said that open weights make AI safer.' | debatewatch inspect
     """
+    from nlp.front_matter import split_front_matter
     from nlp.inspection import Inspector
 
     debate = _debate(debate_path)
@@ -658,13 +661,18 @@ def inspect(
     inspector = Inspector(debate)
     if as_jsonl:
         failed = 0
-        for line in inspector.inspect_lines(text.splitlines(), default_author=author, default_date=published_at):
+        for line in inspector.inspect_lines(
+            text.splitlines(), default_author=author, default_date=published_at, explain=explain
+        ):
             failed += "error" in line
             _emit(line)
         if failed:
             click.echo(f"debatewatch: {file}: {failed} lines could not be read; each says why", err=True)
         return 1 if failed else 0
-    inspection = inspector.inspect(text, author=author, published_at=published_at)
+    front = split_front_matter(text)
+    inspection = inspector.inspect(
+        front.body, author=author or front.author, published_at=published_at or front.published_at
+    )
     if as_json:
         _emit(inspection.to_json(explain=explain))
     else:

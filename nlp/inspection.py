@@ -15,6 +15,7 @@ import click
 
 from db.models import AUTHOR, Judgement, Mention, Statement
 from nlp.debate import Debate
+from nlp.explanations import why_name, why_side, why_statement
 from nlp.reader import Reader, ReadFailure, Reading, ReadInput
 from nlp.stance import StanceInput, StanceModel
 
@@ -32,24 +33,26 @@ class Inspection:
     judgements: tuple[Judgement, ...]
 
     def to_json(self, *, explain: bool = False) -> dict[str, Any]:
-        """`entities` and `statements` with the keys of the README's contract; with `explain` also the rule of each statement."""
+        """`entities` and `statements` with the keys of the README's contract; with `explain` also `rule` and `why`."""
         return {
-            "entities": [
-                {
-                    "start": mention.start,
-                    "end": mention.end,
-                    "text": self.text[mention.start : mention.end],
-                    "type": mention.type,
-                    "actor": mention.actor_id,
-                    "name": mention.name,
-                }
-                for mention in self.mentions
-            ],
+            "entities": [self._entity(mention, explain) for mention in self.mentions],
             "statements": [
                 self._statement(statement, judgement, explain)
                 for statement, judgement in zip(self.statements, self.judgements, strict=True)
             ],
         }
+
+    def _entity(self, mention: Mention, explain: bool) -> dict[str, Any]:
+        surface = self.text[mention.start : mention.end]
+        found = {
+            "start": mention.start,
+            "end": mention.end,
+            "text": surface,
+            "type": mention.type,
+            "actor": mention.actor_id,
+            "name": mention.name,
+        }
+        return {**found, "why": why_name(self.debate, mention, surface)} if explain else found
 
     def _statement(self, statement: Statement, judgement: Judgement, explain: bool) -> dict[str, Any]:
         speaker = statement.speaker
@@ -72,7 +75,10 @@ class Inspection:
                 for position in judgement.positions
             ],
         }
-        return {**found, "rule": statement.rule} if explain else found
+        if not explain:
+            return found
+        why = {"speaker": why_statement(statement), "side": why_side(self.debate, judgement)}
+        return {**found, "rule": statement.rule, "why": why}
 
     def to_terminal(self, *, explain: bool = False) -> str:
         """The text with its statements coloured by side, and below it who says what; colours vanish where there is no terminal."""
@@ -92,11 +98,17 @@ class Inspection:
             if explain:
                 actor = speaker.actor_id or "not in the debate file"
                 where = f"characters {statement.start}-{statement.end}"
-                lines.append(f"   why: {statement.rule or 'its context'}; actor: {actor}; {where}")
+                lines.append(f"   speaker: {why_statement(statement)}; actor: {actor}; {where}")
+                lines.append(f"   side: {why_side(self.debate, judgement)}")
         if not self.statements:
             lines.append("No statement found.")
         linked = sorted({f"{mention.name} [{mention.actor_id or mention.type}]" for mention in self.mentions})
         lines += ["", "Names: " + (", ".join(linked) or "none")]
+        if explain:
+            said = {
+                text: why_name(self.debate, m, text) for m in self.mentions for text in [self.text[m.start : m.end]]
+            }
+            lines += [f"   {' '.join(surface.split())}: {why}" for surface, why in said.items()]
         return "\n".join(lines)
 
     def _marked(self) -> str:
@@ -108,7 +120,7 @@ class Inspection:
             span = self.text[statement.start : statement.end]
             pieces.append(click.style(span, fg=_TERMINAL_COLORS.get(judgement.side), underline=True))
             position = statement.end
-        return "".join([*pieces, self.text[position:]]).rstrip()
+        return "".join([*pieces, self.text[position:]]).strip()
 
 
 class Inspector:
@@ -124,7 +136,12 @@ class Inspector:
         return self._judged(text, self.reader.read_one(ReadInput("", text, author=author, published_at=published_at)))
 
     def inspect_lines(
-        self, lines: Iterable[str], *, default_author: str | None = None, default_date: datetime | None = None
+        self,
+        lines: Iterable[str],
+        *,
+        default_author: str | None = None,
+        default_date: datetime | None = None,
+        explain: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """JSON objects {"id", "text", "author"?, "date"?}, one a line -> the object of `to_json` with its `id`, in order.
 
@@ -135,11 +152,11 @@ class Inspector:
             if line.strip():
                 batch.append(_parse(line, default_author, default_date))
             if len(batch) == 64:
-                yield from self._inspect_batch(batch)
+                yield from self._inspect_batch(batch, explain)
                 batch = []
-        yield from self._inspect_batch(batch)
+        yield from self._inspect_batch(batch, explain)
 
-    def _inspect_batch(self, batch: Sequence[ReadInput | dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _inspect_batch(self, batch: Sequence[ReadInput | dict[str, Any]], explain: bool) -> Iterator[dict[str, Any]]:
         readings = self.reader.read([item for item in batch if isinstance(item, ReadInput)])
         for item in batch:
             if isinstance(item, dict):
@@ -149,7 +166,7 @@ class Inspector:
             if isinstance(reading, ReadFailure):
                 yield {"id": item.id, "error": reading.error}
             else:
-                yield {"id": item.id, **self._judged(item.text, reading).to_json()}
+                yield {"id": item.id, **self._judged(item.text, reading).to_json(explain=explain)}
 
     def _judged(self, text: str, reading: Reading) -> Inspection:
         inputs = [

@@ -212,7 +212,31 @@ def test_inspect_shows_a_person_what_it_reads_and_why(run: Callable[..., Result]
     result = run("inspect", "text.txt", "--explain")
     assert result.code == 0
     assert "Ines Okafor" in result.out
-    assert "Traceback" not in result.err
+    assert "speaker: reporting verb: 'Ines Okafor'" in result.out
+    assert "side: open with probability" in result.out
+    assert "Meta: name 'Meta', ambiguous and decided by the words around it, of meta in the debate file" in result.out
+    told = json.loads(run("inspect", "text.txt", "--explain", "--json").out)
+    assert all(entity["why"] for entity in told["entities"])
+    assert all(set(statement["why"]) == {"speaker", "side"} and statement["rule"] for statement in told["statements"])
+    (tmp_path / "texts.jsonl").write_text(json.dumps({"id": "a", "text": TEXT}) + "\n")
+    (line,) = run("inspect", "--jsonl", "texts.jsonl", "--explain").out.splitlines()
+    assert json.loads(line) == {"id": "a", **told}
+
+
+def test_inspect_uses_the_author_and_date_of_front_matter(run: Callable[..., Result], tmp_path: Path) -> None:
+    opinion = "I say open them all, and let everyone look inside these models."
+    text = f"---\ntitle: On weights\nauthor: Nell Harding\ndate: 2024-03-14\n---\n{opinion}\n"
+    (tmp_path / "post.md").write_text(text)
+    for options, author in (((), "Nell Harding"), (("--author", "Noor"), "Noor")):
+        read = json.loads(run("inspect", "post.md", "--json", *options).out)
+        (statement,) = read["statements"]
+        assert statement["speaker"]["name"] == author
+        assert text[statement["start"] : statement["end"]] == opinion == statement["text"]
+        assert all(entity["start"] > text.rindex("---") for entity in read["entities"])
+    (tmp_path / "post.md").write_text(text.replace("2024-03-14", "someday"))
+    result = run("inspect", "post.md")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "someday" in result.err
 
 
 def test_import_keeps_what_is_about_the_debate_and_counts_the_rest(run: Callable[..., Result], tmp_path: Path) -> None:
