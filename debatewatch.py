@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from db.log import VARIABLE, event, log_format, set_format
-from db.models import DebatewatchError, InputError, StoreError
+from db.models import DebatewatchError, InputError, StoreError, to_iso
 
 if TYPE_CHECKING:
     from crawler.sources import SourcesFile
@@ -236,6 +236,9 @@ def init(directory: Path) -> int:
 @since_option
 @until_option
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many pages a source.")
+@click.option(
+    "--due", is_flag=True, help="Only sources that are due, by their feeds' hints and their rhythm (as `run` does)."
+)
 @json_option
 def crawl(
     db_path: Path,
@@ -244,6 +247,7 @@ def crawl(
     since: datetime | None,
     until: datetime | None,
     limit: int | None,
+    due: bool,
     as_json: bool,
 ) -> int:
     """Collect from the sources. Articles land while it runs; a second crawl adds only what changed.
@@ -256,7 +260,9 @@ def crawl(
     configured = _sources(sources_path)
     _check_clock(db_path)
     with _progress("crawl") as show:
-        report = run_crawl(db_path, configured, only=only, since=since, until=until, limit=limit, progress=show)
+        report = run_crawl(
+            db_path, configured, only=only, since=since, until=until, limit=limit, due=due, progress=show
+        )
     code = _report_crawl(report, as_json=as_json)
     if until is None:  # A backfill says nothing of the present.
         _watch(db_path, configured, report)
@@ -275,7 +281,7 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
                 "interrupted": report.interrupted,
                 "sources": [
                     {"source": s.source_id, **{o: s.outcomes.get(o, 0) for o in outcomes}, "errors": list(s.errors)}
-                    | {"notes": list(s.notes)}
+                    | {"notes": list(s.notes), "due_at": to_iso(s.due_at)}
                     for s in report.sources
                 ],
             }
@@ -290,6 +296,9 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
             event("source failed", f"{source.source_id}: {error}", level="warning", source=source.source_id)
         for note in source.notes:
             event("note", f"{source.source_id}: {note}", source=source.source_id)
+    waiting = [source.due_at for source in report.sources if source.due_at is not None]
+    if waiting:
+        event("note", f"{len(waiting)} sources are not due yet, the next at {min(waiting):%Y-%m-%d %H:%M} UTC")
     if report.interrupted:
         text = "stopped before the end; what was collected is kept, run it again for the rest"
         event("interrupted", text, level="warning")
@@ -529,7 +538,7 @@ def run(db_path: Path, sources_path: Path | None, debate_path: Path | None, work
     configured = _sources(sources_path)
     _check_clock(db_path)
     with _progress("crawl") as show:
-        report = run_crawl(db_path, configured, progress=show)
+        report = run_crawl(db_path, configured, due=True, progress=show)
     crawled = _report_crawl(report, as_json=as_json)
     _watch(db_path, configured, report)
     if report.interrupted:  # Whoever stopped it does not want to wait for the analysis.

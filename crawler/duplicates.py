@@ -83,12 +83,22 @@ def is_near_duplicate(a: str, b: str) -> bool:
     return _score(_fingerprint(a), _fingerprint(b)) > 0
 
 
+def find_duplicates(text: str, candidates: Iterable[tuple[int, str]]) -> list[int]:
+    """The ids of the candidates (id, text) that `text` is a reprint of, the most similar first. Of a candidate that comes with
+    several texts those after a match are not looked at."""
+    fingerprint = _fingerprint(text)
+    scores: dict[int, float] = {}
+    for number, other in candidates:
+        if number not in scores:
+            score = _score(fingerprint, _fingerprint(other))
+            if score > 0:
+                scores[number] = score
+    return sorted(scores, key=lambda number: (-scores[number], number))
+
+
 def find_duplicate(text: str, candidates: Iterable[tuple[int, str]]) -> int | None:
     """The id of the candidate (id, text) that `text` is a reprint of: the most similar one, None when there is none."""
-    fingerprint = _fingerprint(text)
-    scored = ((_score(fingerprint, _fingerprint(other)), -number) for number, other in candidates)
-    best, negative_id = max(scored, default=(0.0, 0))
-    return -negative_id if best > 0 else None
+    return next(iter(find_duplicates(text, candidates)), None)
 
 
 def _score(a: _Fingerprint, b: _Fingerprint) -> float:

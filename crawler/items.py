@@ -74,6 +74,8 @@ class Tally:
     errors: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What a window of time (--since, --until) could not reach, and why."""
+    due_at: datetime | None = None
+    """Set when the source was not asked, because it is not due before."""
     planned: int = 0
     done: int = 0
 

@@ -23,7 +23,7 @@ from crawler.warc import ArchiveWriter, iter_metadata
 from db.models import ArchiveError, Fetch, RunStatus, from_iso, to_iso, utc_now
 
 _FILE = re.compile(r"journal-of-(?:crawl|analysis)-(\d{14})-(\d+)-(\d{5})\.warc\.gz")
-_TIMES = ("fetched_at", "published_at")
+_TIMES = ("fetched_at", "published_at", "due_at")
 
 
 class Journal:
@@ -102,7 +102,7 @@ class Step:
     def fetch(self) -> Fetch:
         """The fetch of a page or an answer."""
         values = self.values["fetch"]
-        return Fetch(**values | {name: from_iso(values[name]) for name in _TIMES})
+        return Fetch(**values | {name: from_iso(values.get(name)) for name in _TIMES})
 
     @property
     def sources(self) -> tuple[Source, ...]:

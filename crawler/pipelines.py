@@ -14,8 +14,9 @@ from scrapy import signals
 from scrapy.crawler import Crawler
 from scrapy.exceptions import DropItem
 
-from crawler.duplicates import SHORT_WORDS, find_duplicate, signature
+from crawler.duplicates import SHORT_WORDS, find_duplicates, signature
 from crawler.extract import extract_page
+from crawler.freshness import due_at, quiet_interval
 from crawler.items import Answer, Job, Page
 from crawler.readers import read_page
 from crawler.relevance import Relevance
@@ -70,13 +71,11 @@ class Collector:
 
     def _save(self, source_id: str, article: Article, fetch: Fetch | None) -> Outcome:
         bands: tuple[int, ...] = ()
-        document_id = None
+        near: list[int] = []
         if article.kind != "comment":  # Comments are short and answer one another: only equal ones are the same.
             bands = signature(article.text).bands
-            document_id = find_duplicate(article.text, self.store.documents_sharing_bands(bands))
-        saved = self.store.save_article(
-            self.run_id, source_id, article, bands=bands, document_id=document_id, fetch=fetch
-        )
+            near = find_duplicates(article.text, self.store.documents_sharing_bands(bands))
+        saved = self.store.save_article(self.run_id, source_id, article, bands=bands, near=near, fetch=fetch)
         if saved.updated:
             self.updated += 1
         elif saved.outcome == "stored":
@@ -85,12 +84,26 @@ class Collector:
 
     def answer(self, fetch: Fetch, error: BaseException | None) -> int | None:
         """The row of a fetch that gives nothing to read; its id, None for a failure. What a listing names is not fetched yet: its
-        validators count only once all of it is (`Store.set_validators`)."""
+        validators count only once all of it is (`settle`)."""
         if error is not None:
             self.failure(fetch, error)
             return None
-        pending = fetch.target == "listing" and fetch.outcome == "stored"
-        return self.store.record_fetch(self.run_id, replace(fetch, etag=None, last_modified=None) if pending else fetch)
+        if fetch.target == "listing" and fetch.outcome == "stored":
+            fetch = replace(fetch, etag=None, last_modified=None, due_at=None)
+        elif fetch.target == "listing" and fetch.outcome == "unchanged":
+            fetch = self._when_due(fetch)
+        return self.store.record_fetch(self.run_id, fetch)
+
+    def settle(self, fetch_id: int, fetch: Fetch) -> None:
+        """A listing of which everything was had: its validators count, and it need not be asked for again before it is due."""
+        self.store.settle_listing(fetch_id, self._when_due(fetch))
+
+    def _when_due(self, fetch: Fetch) -> Fetch:
+        """The listing's own time, or a later one when its source has long been quiet."""
+        quiet = fetch.fetched_at - (self.store.last_new_at(fetch.source_id) or fetch.fetched_at)
+        by_rhythm = due_at(fetch.fetched_at, quiet_interval(quiet))
+        times = [moment for moment in (fetch.due_at, by_rhythm) if moment is not None]
+        return replace(fetch, due_at=max(times, default=None))
 
     def failure(self, fetch: Fetch, error: BaseException) -> Outcome:
         """A page or listing that could not be read: its fetch, and a row in `failures` with the error."""
@@ -194,6 +207,6 @@ class StorePipeline:
         try:
             self._job.journal.validators([step for step, _, _ in self._listings])
             for _, fetch_id, fetch in self._listings:
-                self._job.store.set_validators(fetch_id, fetch.etag, fetch.last_modified)
+                self._job.collector.settle(fetch_id, fetch)
         except (StoreError, ArchiveError) as error:
             self._job.stop(error)

@@ -24,6 +24,7 @@ from crawler.pipelines import Collector, warm_up
 from crawler.relevance import Relevance
 from crawler.settings import LOG_LEVEL, base_settings, for_source, user_agent
 from crawler.sources import CrawlSettings, Source
+from crawler.spiders.base import scope_of
 from crawler.spiders.kinds import spider_of
 from crawler.warc import ArchiveWriter
 from db.log import LogFormat, event
@@ -51,6 +52,8 @@ class CrawlRequest:
     log_level: str = LOG_LEVEL
     log: LogFormat = "plain"
     """How events are written on stderr."""
+    due: bool = False
+    """Only sources that are due, by their own hints and their rhythm."""
 
 
 def crawl_lock(store_path: Path) -> RunLock:
@@ -189,6 +192,11 @@ class _Crawl:
 
         job = self._job(source)
         self.jobs.append(job)
+        # What a site demanded with Retry-After is kept in any case.
+        due = self.store.due_at(spider_of(source.kind).first(scope_of(job))[0], refused=not self.request.due)
+        if due is not None and due > utc_now():
+            job.tally.due_at = due
+            return
         crawler = Crawler(spider_of(source.kind), for_source(self.request.settings, source, self.request.log_level))
         try:
             await process.crawl(crawler, job=job)
@@ -265,4 +273,4 @@ class _Crawl:
 
 
 def _source_report(source_id: str, tally: Tally) -> SourceReport:
-    return SourceReport(source_id, dict(tally.outcomes), tuple(tally.errors), tuple(tally.notes))
+    return SourceReport(source_id, dict(tally.outcomes), tuple(tally.errors), tuple(tally.notes), tally.due_at)

@@ -20,7 +20,7 @@ from crawler.process import crawl_lock
 from crawler.relevance import Relevance
 from crawler.sources import Source
 from crawler.warc import read_record
-from db.models import ArchiveError, CrawlReport, InputError, RunStatus, SourceReport, from_iso
+from db.models import ArchiveError, CrawlReport, Fetch, InputError, RunStatus, SourceReport, from_iso
 from db.store import Store
 
 
@@ -68,8 +68,8 @@ class _Replay:
 
     def __init__(self, store: Store, archive: Path, tallies: dict[str, Tally]) -> None:
         self.store, self.archive, self.tallies = store, archive, tallies
-        self.listings: dict[int, tuple[int, str | None, str | None]] = {}
-        """Step -> (id of the fetch, ETag, Last-Modified) of listings that wait for their validators."""
+        self.listings: dict[int, tuple[int, Fetch]] = {}
+        """Step -> (id of the fetch, fetch) of listings that wait to be settled."""
         self.outcomes: Counter[str] = Counter()
 
     def crawl(self, begin: Step, steps: Iterator[Step]) -> Collector:
@@ -86,7 +86,7 @@ class _Replay:
                 self._answer(collector, step, number)
             elif step.what == "validators":
                 for listing in step.values["steps"]:
-                    self.store.set_validators(*self.listings[listing])
+                    collector.settle(*self.listings[listing])
             elif step.what == "end":
                 status = step.values["status"]
         counts = {**self.outcomes, "documents": collector.documents, "updated": collector.updated}
@@ -115,7 +115,7 @@ class _Replay:
         raised = type(error["kind"], (Exception,), {})(error["text"]) if error else None
         fetch_id = collector.answer(fetch, raised)
         if fetch_id is not None:
-            self.listings[number] = fetch_id, fetch.etag, fetch.last_modified
+            self.listings[number] = fetch_id, fetch
         if fetch.target == "page":
             self._count(fetch.source_id, fetch.outcome)
         elif fetch.outcome in ("failed", "disallowed"):

@@ -34,16 +34,18 @@ def crawl(
     until: datetime | None = None,
     limit: int | None = None,
     archive_dir: Path | None = None,
+    due: bool = False,
     progress: Progress | None = None,
     log_level: str = LOG_LEVEL,
 ) -> CrawlReport:
     """Collects from the sources (those of the ids in `only`, or all) into the database; can be called again and again.
 
     since, until: by the dates of the listings, UTC; an `until` at midnight includes its day. What a listing does not date is
-    fetched. limit: pages a source. archive_dir: default `archive` next to the database. progress: called with (pages done, pages
-    known to be done, address). SIGINT or SIGTERM ends the crawl after the pages in hand; what landed stays, the report says
-    `interrupted`. Raises UnknownNameError for an id that is not there, StoreError and ArchiveError when nothing can be
-    written, InputError when another crawl is at work on the database.
+    fetched. limit: pages a source. archive_dir: default `archive` next to the database. due: leaves out sources
+    that are not due yet, by their own hints or their rhythm (a site's Retry-After is kept in any case). progress:
+    called with (pages done, pages known to be done, address). SIGINT or SIGTERM ends the crawl after the pages in hand; what
+    landed stays, the report says `interrupted`. Raises UnknownNameError for an id that is not there, StoreError and ArchiveError
+    when nothing can be written, InputError when another crawl is at work on the database.
     """
     store_path = Path(store_path)
     if until is not None and until.time() == time_of_day():
@@ -60,6 +62,7 @@ def crawl(
         archive_dir or store_path.parent / "archive",
         log_level,
         log_format(),
+        due and not only and since is None and until is None,
     )
     started = time.monotonic()
     context = _context()

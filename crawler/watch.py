@@ -22,7 +22,7 @@ def watch(store: Store, report: CrawlReport, settings: AlertSettings, *, now: da
     (who is told at the next call). Raises StoreError.
     """
     now = now or utc_now()
-    histories = [store.source_history(source.source_id, now) for source in report.sources]
+    histories = [store.source_history(source.source_id, now) for source in report.sources if source.due_at is None]
     asked = [history for history in histories if history.answers]
     standing = {(stored.alert.source_id, stored.alert.kind): stored for stored in store.open_alerts()}
     if len(asked) >= MANY and not any(history.answers[-1] for history in asked):

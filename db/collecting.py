@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from db.connection import Connection, as_json
 from db.models import (
@@ -18,6 +19,7 @@ from db.models import (
     to_iso,
     utc_now,
 )
+from db.reprints import document_of_text, join_documents, keep_text, settle_document
 
 
 class Collecting(Connection):
@@ -41,11 +43,13 @@ class Collecting(Connection):
         with self._write() as connection:
             return _insert_fetch(connection, run_id, fetch, article_id)
 
-    def set_validators(self, fetch_id: int, etag: str | None, last_modified: str | None) -> None:
-        """Lets later crawls ask conditionally for what this fetch brought: called once everything that it led to was had."""
+    def settle_listing(self, fetch_id: int, fetch: Fetch) -> None:
+        """Lets later crawls ask conditionally, and not before it is due, for what this fetch brought: called once everything that
+        it led to was had."""
         with self._write() as connection:
             connection.execute(
-                "UPDATE fetches SET etag = ?, last_modified = ? WHERE id = ?", [etag, last_modified, fetch_id]
+                "UPDATE fetches SET etag = ?, last_modified = ?, due_at = ? WHERE id = ?",
+                [fetch.etag, fetch.last_modified, to_iso(fetch.due_at), fetch_id],
             )
 
     def archived_evidence(self) -> set[tuple[str, int]]:
@@ -82,9 +86,27 @@ class Collecting(Connection):
                 [file],
             )
 
+    def due_at(self, url: str, *, refused: bool = False) -> datetime | None:
+        """From when on an address may be asked for again, by its last fetch; None when nothing speaks against it. With `refused`
+        only what its site demanded when it gave no answer (Retry-After)."""
+        for row in self._rows("SELECT due_at, outcome FROM fetches WHERE url = ? ORDER BY id DESC LIMIT 1", [url]):
+            return from_iso(row["due_at"]) if row["outcome"] == "failed" or not refused else None
+        return None
+
+    def last_new_at(self, source_id: str) -> datetime | None:
+        """When a source last brought a text, else when it was first asked; None before that."""
+        for row in self._rows(
+            """SELECT coalesce(max(CASE WHEN target = 'page' AND outcome IN ('stored', 'duplicate') THEN fetched_at END),
+                               min(fetched_at)) AS moment
+               FROM fetches WHERE source_id = ?""",
+            [source_id],
+        ):
+            return from_iso(row["moment"])
+        return None
+
     def documents_sharing_bands(self, bands: Sequence[int]) -> list[tuple[int, str]]:
-        """Documents that share at least one MinHash band (band number, hash) with a text: (id, text), oldest first.
-        Candidates only: the caller compares the texts."""
+        """Documents that share at least one MinHash band (band number, hash) with a text: (id, text), oldest first, a document once
+        for each text of its reprints. Candidates only: the caller compares the texts."""
         ids: set[int] = set()
         for number, value in enumerate(bands):
             ids.update(
@@ -95,8 +117,13 @@ class Collecting(Connection):
             )
         found = []
         for document_id in sorted(ids):
-            row = self.db.conn.execute("SELECT text FROM documents WHERE id = ?", [document_id]).fetchone()
-            found.append((document_id, str(row[0])))
+            for row in self.db.conn.execute(
+                """SELECT text, 0 AS place FROM documents WHERE id = :id UNION
+                   SELECT t.text, 1 FROM article_texts AS t JOIN documents AS d ON d.id = t.document_id
+                   WHERE t.document_id = :id AND t.sha256 != d.sha256 ORDER BY place, text""",
+                {"id": document_id},
+            ):
+                found.append((document_id, str(row[0])))
         return found
 
     def save_article(
@@ -106,14 +133,15 @@ class Collecting(Connection):
         article: Article,
         *,
         bands: Sequence[int] = (),
-        document_id: int | None = None,
+        near: Sequence[int] = (),
         fetch: Fetch | None = None,
     ) -> SavedArticle:
         """Keeps an article, its document and the row of its fetch, in one transaction.
 
-        `document_id` names a known document whose text is nearly the same (the caller compared them). A text that is exactly
-        known joins its document anyway. A known address with another text is an update: it gets a document of its own, even
-        when that is nearly the old one, so that what was added is read too; the old version stays in `article_versions`.
+        `near` names known documents whose text is nearly the same, the nearest first (the caller compared them); they become
+        one. A text that is exactly known joins its document anyway. A known address with another text is an update: it gets a
+        document of its own, even when that is nearly the old one, so that what was added is read too; the old version stays in
+        `article_versions`.
         `fetch.outcome` is replaced by what came of the article. Pass `fetch=None` for comments of a page already recorded.
         """
         digest = hashlib.sha256(article.text.encode()).hexdigest()
@@ -122,14 +150,15 @@ class Collecting(Connection):
             known = connection.execute(
                 "SELECT id, document_id, sha256 FROM articles WHERE url = ?", [article.url]
             ).fetchone()
-            same = connection.execute("SELECT id FROM documents WHERE sha256 = ?", [digest]).fetchone()
+            same = document_of_text(connection, digest)
             outcome: Outcome
-            if known and (known[2] == digest or (same and same[0] == known[1])):
+            if known and (known[2] == digest or same == known[1]):
                 outcome, target = "unchanged", int(known[1])
-            elif same:
-                outcome, target = ("stored" if known else "duplicate"), int(same[0])
-            elif document_id is not None and known is None:
-                outcome, target = "duplicate", document_id
+            elif same is not None:
+                outcome, target = ("stored" if known else "duplicate"), same
+            elif near and known is None:
+                outcome, target = "duplicate", join_documents(connection, near)
+                keep_text(connection, target, digest, article.text, bands)
             else:
                 outcome, target = "stored", _insert_document(connection, run_id, article, digest, bands, now)
             if known is None:
@@ -162,7 +191,7 @@ class Collecting(Connection):
                    ON CONFLICT (article_id, document_id) DO NOTHING""",
                 [article_id, target, fetch_id, article.title, now],
             )
-            _refresh_document_dates(connection, target)
+            settle_document(connection, target)
             return SavedArticle(outcome, article_id, target, updated=known is not None and outcome != "unchanged")
 
 
@@ -173,8 +202,8 @@ def _with_outcome(fetch: Fetch, outcome: Outcome, article: Article) -> Fetch:
 def _insert_fetch(connection: sqlite3.Connection, run_id: int, fetch: Fetch, article_id: int | None) -> int:
     cursor = connection.execute(
         """INSERT INTO fetches (run_id, source_id, article_id, url, final_url, target, outcome, reason, status, bytes, seconds,
-               etag, last_modified, warc_file, warc_offset, warc_length, published_at, fetched_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+               etag, last_modified, warc_file, warc_offset, warc_length, published_at, fetched_at, due_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         [
             run_id,
             fetch.source_id,
@@ -194,6 +223,7 @@ def _insert_fetch(connection: sqlite3.Connection, run_id: int, fetch: Fetch, art
             fetch.warc_length,
             to_iso(fetch.published_at),
             to_iso(fetch.fetched_at),
+            to_iso(fetch.due_at),
         ],
     )
     return int(cursor.lastrowid or 0)
@@ -261,15 +291,3 @@ def _insert_article(
         ],
     )
     return int(cursor.lastrowid or 0)
-
-
-def _refresh_document_dates(connection: sqlite3.Connection, document_id: int) -> None:
-    """A document carries the date of its earliest article (also when that one is found later), and its names with it."""
-    connection.execute(
-        """UPDATE documents SET published_at = earliest.published_at, title = earliest.title, authors = earliest.authors
-           FROM (SELECT published_at, title, authors FROM articles WHERE document_id = :id
-                 ORDER BY published_at IS NULL, published_at, id LIMIT 1) AS earliest
-           WHERE documents.id = :id AND (documents.published_at IS NOT earliest.published_at
-                 OR documents.title IS NOT earliest.title OR documents.authors IS NOT earliest.authors)""",
-        {"id": document_id},
-    )

@@ -781,6 +781,37 @@ WHERE s.side IS NOT NULL
 """
 
 
+_REPRINTS = """
+CREATE TABLE article_texts (
+    sha256 TEXT PRIMARY KEY,
+    document_id INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    text TEXT NOT NULL
+) STRICT;
+CREATE INDEX article_texts_document ON article_texts(document_id);
+
+-- Articles that share a document with others, or that name an agency: where their text comes from.
+CREATE VIEW reprints AS
+WITH agencies AS (
+    SELECT a.id AS article_id, min(o.id) AS original_id
+    FROM articles AS a
+    JOIN articles AS o ON o.document_id = a.document_id AND o.id != a.id
+    JOIN sources ON sources.id = o.source_id
+    WHERE a.agency IS NOT NULL
+      AND (lower(sources.name) = lower(a.agency) OR lower(o.sitename) = lower(a.agency))
+    GROUP BY a.id
+), earliest AS (
+    SELECT id AS article_id, document_id, count(*) OVER (PARTITION BY document_id) AS shared_by, first_value(id) OVER (
+               PARTITION BY document_id ORDER BY published_at IS NULL, published_at, url) AS first_id
+    FROM articles WHERE kind != 'comment'
+)
+SELECT a.id AS article_id, a.url AS url, a.source_id AS source_id, a.document_id AS document_id, a.agency AS agency,
+       o.id AS original_id, o.url AS original_url, e.shared_by AS shared_by
+FROM earliest AS e JOIN articles AS a ON a.id = e.article_id LEFT JOIN agencies ON agencies.article_id = a.id
+LEFT JOIN articles AS o ON o.id = coalesce(agencies.original_id, CASE WHEN a.agency IS NULL THEN e.first_id END) AND o.id != a.id
+WHERE a.agency IS NOT NULL OR (e.shared_by > 1 AND e.first_id != a.id)
+"""
+
+
 @migrations()
 def m001_tables(db: Database) -> None:
     """Tables and indexes."""
@@ -860,3 +891,15 @@ def m012_reviews(db: Database) -> None:
 def m013_second_opinions(db: Database) -> None:
     """What a second judge says of statements, beside our own judgement."""
     _execute_all(db, _SECOND_OPINIONS)
+
+
+@migrations()
+def m014_due_times(db: Database) -> None:
+    """From when on an address may be asked for again: by its own hints, and by how quiet its source is."""
+    db.execute("ALTER TABLE fetches ADD COLUMN due_at TEXT")
+
+
+@migrations()
+def m015_reprints(db: Database) -> None:
+    """The texts of reprints, so that a document's text does not depend on which of them came first; and what each points to."""
+    _execute_all(db, _REPRINTS)

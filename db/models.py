@@ -120,6 +120,8 @@ class Fetch:
     warc_length: int | None = None
     published_at: datetime | None = None
     """Publication date of the page, kept for off-topic pages too: they belong to the denominator of their period."""
+    due_at: datetime | None = None
+    """Not to be asked for again before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +452,9 @@ class SourceReport:
     outcomes: Mapping[str, int]
     errors: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    """What it was not asked for, or a window of time did not reach, and why: no errors."""
+    """What a window of time did not reach, and why: no errors."""
+    due_at: datetime | None = None
+    """Set when the source was not asked at all, because it is not due before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ UPDATE reviews SET reviewer = 'reviewer ' || known.number FROM (
 UPDATE documents SET text = '';
 UPDATE statements SET text = rtrim(substr(text, 1, :longest - 1)) || '…' WHERE length(text) > :longest;
 DELETE FROM document_bands;
+DELETE FROM article_texts;
 DELETE FROM embeddings;
 UPDATE topics SET centroid = x'';
 UPDATE topic_merges SET centroid = x'', into_centroid = x'';
@@ -136,7 +137,10 @@ def _make(original: sqlite3.Connection, path: Path) -> tuple[int, list[str]]:
         checks = _check_structure(copy, path)
     finally:
         copy.close()
-    _check_texts((str(row[0]) for row in original.execute("SELECT text FROM documents")), path)
+    _check_texts(
+        (str(row[0]) for row in original.execute("SELECT text FROM documents UNION SELECT text FROM article_texts")),
+        path,
+    )
     return cut, [*checks, f"no passage of a text longer than {LONGEST} characters"]
 
 

@@ -10,6 +10,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import urldefrag, urlsplit
@@ -21,6 +22,7 @@ from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
 from crawler.addresses import canonical_url, is_web_url
+from crawler.freshness import LONGEST_WAIT, due_at, fresh_for
 from crawler.items import Answer, Entry, Job, Page
 from crawler.middlewares import PrivateAddressError, RobotsForbiddenError, describe, retry_after
 from crawler.spiders.listing import Listing, Scope, is_due
@@ -120,7 +122,8 @@ class SourceSpider(scrapy.Spider):
         """Reads a listing and asks for what it names."""
         self._open -= 1
         if response.status == HTTPStatus.NOT_MODIFIED:
-            yield Answer(self._fetch(response.request, "unchanged", response=response))
+            unchanged = self._fetch(response.request, "unchanged", response=response)
+            yield Answer(replace(unchanged, due_at=due_at(unchanged.fetched_at, _fresh_for(response))))
             yield from self._next()
             return
         asked = response.meta["asked"]
@@ -133,10 +136,9 @@ class SourceSpider(scrapy.Spider):
             yield Answer(self._fetch(response.request, "failed", response=response, reason=reason), error)
             yield from self._next()
             return
-        yield Answer(
-            self._fetch(response.request, "stored", response=response),
-            conditional=listing.conditional,
-        )
+        stored = self._fetch(response.request, "stored", response=response)
+        due = due_at(stored.fetched_at, _fresh_for(response), listing.hints)
+        yield Answer(replace(stored, due_at=due), conditional=listing.conditional)
         self.left_out = self.left_out or not listing.complete or len(listing.entries) > MAX_ENTRIES
         for entry in listing.entries[:MAX_ENTRIES]:
             request = self._choose(entry, response if listing.whole else None)
@@ -169,6 +171,9 @@ class SourceSpider(scrapy.Spider):
         if not self.reach.takes(entry, self.scope):
             self.left_out = True
             return None
+        if self._must_wait(url):
+            self.left_out = True
+            return None
         state = self.job.state(url)
         if holder is not None and state is not None and (entry.updated is None or entry.updated <= state.fetched_at):
             return None
@@ -192,6 +197,11 @@ class SourceSpider(scrapy.Spider):
         fetch = self._fetch(holder.request, "stored", response=holder)
         fetch = replace(fetch, url=url, final_url=holder.url, target="page", bytes=None, seconds=None, etag=None)
         return Page(replace(fetch, last_modified=None), holder.body, _header(holder, b"Content-Type"), entry.published)
+
+    def _must_wait(self, url: str) -> bool:
+        """Whether the site asked, with a Retry-After at the last try, not to be asked for the page yet."""
+        moment = self.job.store.due_at(url, refused=True)
+        return moment is not None and moment > utc_now()
 
     def _wanted(self, url: str) -> bool:
         source = self.job.source
@@ -249,7 +259,11 @@ class SourceSpider(scrapy.Spider):
             reason = describe(error)
         else:
             reason = f"{type(error).__name__.removesuffix('Error')}: {describe(error)}"
-        yield Answer(self._fetch(request, outcome, response=response, reason=reason), final=final)
+        failed = self._fetch(request, outcome, response=response, reason=reason)
+        wait = retry_after(response.headers.get(b"Retry-After")) if response is not None else 0.0
+        if wait:
+            failed = replace(failed, due_at=failed.fetched_at + min(timedelta(seconds=wait), LONGEST_WAIT))
+        yield Answer(failed, final=final)
         if request.meta["target"] == "listing":
             self._open -= 1
             yield from self._next()
@@ -307,6 +321,11 @@ def _http_reason(response: Response) -> str:
         words = f"HTTP {response.status}"
     wait = retry_after(response.headers.get(b"Retry-After"))
     return f"{words}, asks to wait {wait:g} s" if wait else words
+
+
+def _fresh_for(response: Response) -> timedelta:
+    names = ("Cache-Control", "Age", "Expires", "Date")
+    return fresh_for({name.lower(): _header(response, name.encode()) or "" for name in names})
 
 
 def _header(response: Response | None, name: bytes) -> str | None:

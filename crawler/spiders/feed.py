@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 
 from scrapy.http import Response
 
+from crawler.freshness import feed_hints
 from crawler.items import Entry
 from crawler.spiders.answers import read_json_object
 from crawler.spiders.base import SourceSpider
@@ -64,7 +65,9 @@ def read_feed(body: bytes, url: str, content_type: str = "application/xml") -> L
     )
     links = feed.feed.get("links", [])
     following = [link.get("href", "") for rel in ("next", "prev-archive") for link in links if link.get("rel") == rel]
-    return Listing(entries, tuple(urljoin(url, href) for href in following), complete=short is body)
+    return Listing(
+        entries, tuple(urljoin(url, href) for href in following), hints=feed_hints(body), complete=short is body
+    )
 
 
 def _first_entries(body: bytes) -> bytes:

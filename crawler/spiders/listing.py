@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from crawler.freshness import Hints
 from crawler.items import Entry
 from crawler.sources import Source
 from db.models import PageState
@@ -43,6 +44,8 @@ class Listing:
     """Listings to be asked for one after the other, each when `more` of the one before has come to its end."""
     conditional: bool = True
     """False when the listing may stay as it is while those it names change."""
+    hints: Hints | None = None
+    """What a feed says of its own rhythm."""
     complete: bool = True
     """False when there was more in it than is read of one listing."""
     whole: bool = False

@@ -181,7 +181,9 @@ def _save(
         warc_offset=10 * text,
         warc_length=9,
     )
-    return store.save_article(run, source, article, document_id=join, fetch=fetch, bands=[text, 7]).document_id
+    return store.save_article(
+        run, source, article, near=[join] if join else [], fetch=fetch, bands=[text, 7]
+    ).document_id
 
 
 def _read(store: Store) -> None:

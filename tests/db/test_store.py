@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -50,7 +51,9 @@ def _save(
     store: Store, url: str, text: str, *, when: datetime | None = NOON, join: int | None = None
 ) -> tuple[str, int]:
     run = store.start_run("crawl", "1")
-    saved = store.save_article(run, "courier", Article(url, "A title", text, published_at=when), document_id=join)
+    saved = store.save_article(
+        run, "courier", Article(url, "A title", text, published_at=when), near=[join] if join else []
+    )
     return saved.outcome, saved.document_id
 
 
@@ -102,8 +105,10 @@ def test_a_failed_fetch_is_no_reason_for_a_conditional_request(store: Store) -> 
     run = store.start_run("crawl", "1")
     store.record_fetch(run, Fetch("courier", "https://a.example/1", "failed", NOON, etag='"x"'))
     assert store.page_state("https://a.example/1") is None
-    fetch = store.record_fetch(run, Fetch("courier", "https://a.example/feed", "stored", NOON, target="listing"))
-    store.set_validators(fetch, '"y"', "Thu, 14 Mar 2024 12:00:00 GMT")
+    feed = Fetch("courier", "https://a.example/feed", "stored", NOON, target="listing")
+    fetch = store.record_fetch(run, feed)
+    store.settle_listing(fetch, replace(feed, etag='"y"', last_modified="Thu, 14 Mar 2024 12:00:00 GMT", due_at=NOON))
+    assert store.due_at("https://a.example/feed") == NOON
     state = store.page_state("https://a.example/feed")
     assert state is not None and state.etag == '"y"'
 
