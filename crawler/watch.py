@@ -25,8 +25,9 @@ def watch(store: Store, report: CrawlReport, settings: AlertSettings, *, now: da
     histories = [store.source_history(source.source_id, now) for source in report.sources if source.due_at is None]
     asked = [history for history in histories if history.answers]
     standing = {(stored.alert.source_id, stored.alert.kind): stored for stored in store.open_alerts()}
-    if len(asked) >= MANY and not any(history.answers[-1] for history in asked):
-        return [f"none of {len(asked)} sources answered: is this machine's network there? No source is blamed for it"]
+    tried, answered = store.sources_asked(report.run_id)
+    if tried >= MANY and not answered:
+        return [f"none of {tried} sources answered: is this machine's network there? No source is blamed for it"]
     by_id = {history.source_id: history for history in asked}
     found = [alert for history in asked for alert in judge(history)]
     opened = [alert for alert in found if (alert.source_id, alert.kind) not in standing]

@@ -59,6 +59,16 @@ class Health(Connection):
             tuple(_sign(row) for row in pages),
         )
 
+    def sources_asked(self, run_id: int) -> tuple[int, int]:
+        """How many sources a crawl asked for anything, and how many of them answered."""
+        asked, answered = self.db.conn.execute(
+            """SELECT count(*), coalesce(sum(answered), 0) FROM (
+                   SELECT max(outcome NOT IN ('failed', 'disallowed')) AS answered FROM fetches
+                   WHERE run_id = ? GROUP BY source_id)""",
+            [run_id],
+        ).fetchone()
+        return int(asked), int(answered)
+
     def open_alerts(self) -> list[StoredAlert]:
         """The alerts that stand, by source and kind."""
         return [

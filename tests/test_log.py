@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 
 import debatewatch
 from crawler.pipelines import _log
-from crawler.run import crawl
 from crawler.schedule import Times, run_schedule
 from db.log import VARIABLE, event, log_format, set_format, without_secrets
 from db.models import Fetch, utc_now
@@ -77,13 +77,18 @@ def test_the_option_holds_for_the_command_and_what_it_starts(
     assert os.environ[VARIABLE] == "json"
 
 
-def test_a_crawl_gives_a_line_for_each_page(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_crawl_gives_a_line_for_each_page(tmp_path: Path) -> None:
     with WebServer() as web:
         web.pages["/page"] = article("Page", debate_text(1))
         web.pages["/feed"] = rss(web.base, ["/page", "/gone?token=hidden"])
-        set_format("json")
-        crawl(tmp_path / "x.db", sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}]))
-    told = capfd.readouterr().err
+        sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-m", "debatewatch", "crawl", "--log", "json"]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120
+        )
+    assert done.returncode == 0, done.stderr
+    told = done.stderr
     assert "hidden" not in told
     events = [json.loads(line) for line in told.splitlines()]
     assert [entry["event"] for entry in events] == ["crawl started", "listing", "page", "page", "crawl finished"]
