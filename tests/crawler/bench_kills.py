@@ -1,6 +1,6 @@
 """A crawl that is killed again and again (SIGKILL) ends with the same rows as one that nobody disturbed.
 
-No reprints here: which of two near-duplicates lends the document its text depends on which of them arrives first.
+No reprints here: their texts do not depend on the order in which they come, but which of two is counted as the duplicate does.
 """
 
 from __future__ import annotations
