@@ -161,11 +161,17 @@ class Readings(Connection):
         ).fetchone()
         return int(row[0])
 
-    def save_judgements(self, run_id: int, version: str, judgements: Iterable[tuple[int, Judgement]]) -> None:
-        """Writes side and positions of statements, replacing earlier ones: one transaction for the batch."""
+    def save_judgements(self, run_id: int, version: str, judgements: Iterable[tuple[int, Judgement | None]]) -> None:
+        """Writes side and positions of statements, replacing earlier ones; what is judged to be no statement (None) is deleted.
+
+        One transaction for the batch.
+        """
         with self._write() as connection:
             for statement_id, judgement in judgements:
                 connection.execute("DELETE FROM positions WHERE statement_id = ?", [statement_id])
+                if judgement is None:
+                    connection.execute("DELETE FROM statements WHERE id = ?", [statement_id])
+                    continue
                 connection.execute(
                     "UPDATE statements SET side = ?, score = ?, stance_run_id = ?, stance_version = ? WHERE id = ?",
                     [judgement.side, float(judgement.score), run_id, version, statement_id],

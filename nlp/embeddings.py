@@ -68,7 +68,7 @@ class Embedder:
         for path, kind in ((weights, "model.onnx"), (tokenizer, "tokenizer.json")):
             digest = check_sha256(path, _SHA256[kind]) if model == DEFAULT_MODEL else file_sha256(path)
             self.models[f"{Path(model).name}/{kind}"] = digest
-        self._session, self._tokenizer = _load(weights, tokenizer, threads)
+        self._session, self._tokenizer = load_onnx(weights, tokenizer, threads)
         self._inputs = {node.name for node in self._session.get_inputs()}
         self.dimensions = int(self._session.get_outputs()[0].shape[-1])
 
@@ -160,7 +160,8 @@ def _files(model: str) -> tuple[Path, Path]:
 
 
 @lru_cache(maxsize=4)
-def _load(weights: Path, tokenizer: Path, threads: int | None) -> tuple[Any, Any]:
+def load_onnx(weights: Path, tokenizer: Path, threads: int | None) -> tuple[Any, Any]:
+    """An ONNX session on the CPU and its tokenizer, which neither pads nor cuts; ModelError when one cannot be loaded."""
     import onnxruntime
     from tokenizers import Tokenizer
 

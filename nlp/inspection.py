@@ -178,8 +178,11 @@ class Inspector:
             )
             for statement in reading.statements
         ]
-        judgements = tuple(self.stance.judge(inputs)) if inputs else ()
-        return Inspection(text, self._debate, reading.mentions, reading.statements, judgements)
+        judged = zip(reading.statements, self.stance.judge(inputs), strict=True)
+        kept = [(statement, judgement) for statement, judgement in judged if judgement is not None]
+        return Inspection(
+            text, self._debate, reading.mentions, tuple(s for s, _ in kept), tuple(judgement for _, judgement in kept)
+        )
 
 
 def paragraph(text: str, start: int, end: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from db.models import Mention, ModelError, Statement
+from nlp import encoder
 from nlp.debate import Debate
 from nlp.subject import Subject
 
@@ -60,14 +61,16 @@ class ReadFailure:
 class Reader:
     """Reads English texts with the actors of one debate. `model`: any installed spaCy model with tagger, parser and names.
 
-    Raises ModelError when the model or the reader's weights are missing.
+    off_subject: whether statements about something else are kept; None keeps them where the stance model, trained for the debate,
+    turns them away itself. Raises ModelError when the model or the reader's weights are missing.
     """
 
-    def __init__(self, debate: Debate, model: str = DEFAULT_MODEL) -> None:
+    def __init__(self, debate: Debate, model: str = DEFAULT_MODEL, *, off_subject: bool | None = None) -> None:
         self._debate = debate
         self._model = model
         self._nlp = _build(debate, model)
-        self._subject = Subject(debate)
+        kept = encoder.describe().debate == debate.id if off_subject is None else off_subject
+        self._subject = None if kept else Subject(debate)
 
     @cached_property
     def version(self) -> str:
@@ -85,7 +88,7 @@ class Reader:
             self._model: str(self._nlp.meta["version"]),
             "reader-linear": load_weights().sha256,
             "lexicon.toml": lexicon,
-            **self._subject.models,
+            **(self._subject.models if self._subject else {}),
         }
 
     def read(self, texts: Iterable[ReadInput], batch_size: int = 16) -> Iterator[Reading | ReadFailure]:
@@ -125,6 +128,8 @@ class Reader:
 
     def _on_subject(self, read: Sequence[tuple[ReadInput, Reading]]) -> list[Reading]:
         """The readings without what they take for statements that are about something else."""
+        if self._subject is None:
+            return [reading for _, reading in read]
         spans = [
             item.text[statement.start : statement.end] for item, reading in read for statement in reading.statements
         ]

@@ -33,7 +33,7 @@ from db.models import (
 from db.store import Store
 from nlp import bursts as bursts_step
 from nlp import changes as changes_step
-from nlp import second_judge
+from nlp import encoder, second_judge
 from nlp import terms as terms_step
 from nlp.debate import Debate
 from nlp.reader import Reader, ReadFailure, Reading
@@ -115,7 +115,8 @@ def _read(job: _Job) -> StepReport:
     started = time.monotonic()
     store = job.store
     reader = Reader(job.debate)
-    version = reader.version
+    # What the judge turned away is gone from the database: another judge must be asked about all of it again.
+    version = f"{reader.version}/{encoder.describe().key}"
     total = store.count_to_do("read", version)
     if not total:
         return StepReport("read", 0, 0, 0, time.monotonic() - started)
@@ -236,19 +237,23 @@ def _stance(job: _Job) -> StepReport:
         return StepReport("stance", 0, 0, 0, time.monotonic() - started)
     tally = _Tally()
     with _run(store, "stance", version, {"debate": job.debate.fingerprint}, model.models, tally) as run_id:
-        after = 0
+        after = turned_away = 0
         while statements := store.statements_to_judge(version, after=after, limit=JUDGED_AT_ONCE):
             after = statements[-1].id
             judged = _judge(model, statements, store, run_id, tally)
             store.save_judgements(run_id, version, judged)
             tally.done += len(judged)
+            turned_away += sum(judgement is None for _, judgement in judged)
             job.progress(tally.done + tally.failed, total, "judging")
-    return StepReport("stance", tally.done, tally.failed, 0, time.monotonic() - started, tuple(model.notes))
+    notes = list(model.notes)
+    if turned_away:
+        notes.append(f"{turned_away} stretches of text that the reader took for statements are none on the subject")
+    return StepReport("stance", tally.done, tally.failed, 0, time.monotonic() - started, tuple(notes))
 
 
 def _judge(
     model: StanceModel, statements: Sequence[StoredStatement], store: Store, run_id: int, tally: _Tally
-) -> list[tuple[int, Judgement]]:
+) -> list[tuple[int, Judgement | None]]:
     try:
         judgements = model.judge([_to_stance_input(s) for s in statements])
         return [(s.id, j) for s, j in zip(statements, judgements, strict=True)]

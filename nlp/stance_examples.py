@@ -1,9 +1,8 @@
-"""Propositions that no weights were trained for: their example sentences in the debate file are all there is. Pure.
+"""Propositions that no weights were trained for: what the transformer makes of their wording, and their example sentences. Pure.
 
-Two questions, both answered in the space of sentence vectors. Is the statement about the proposition at all? By its cosine
-similarity to the proposition and to its examples. For or against? By a ridge regression on the examples of both stances. With
-three to five sentences a stance this is a first guess: measured on the shipped debate, with its weights laid aside, it is scored
-in nlp/models/stance-linear/card.md. Training makes it better, so say so wherever its results are shown.
+Two questions. Is the statement about the proposition at all? By what the transformer says of the pair; and, from the nearest
+example or the proposition itself, by cosine similarity. For or against? The transformer's odds, moved by a ridge regression on the
+vectors of the example sentences of both stances, so that a few examples make it better. Scores: nlp/models/stance-mpnet/card.md.
 """
 
 from __future__ import annotations
@@ -12,27 +11,29 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from db.models import Position, Stance
 from nlp.debate import Proposition
 from nlp.embeddings import Embedder, Vectors
 
-SUBJECT_FLOOR: Final = 0.35
-"""Cosine similarity to the nearest example from which a statement counts as about a proposition."""
-SUBJECT_MARGIN: Final = 0.08
-"""A proposition this much less similar than the nearest one is left out: examples of one debate all resemble each other."""
-LEAN_FLOOR: Final = 0.55
+NEAR: Final = 0.2
+"""Cosine similarity to the nearest example under which a statement is about something else, whatever the transformer says."""
+FLOOR: Final = 0.5
 """Probability of a stance from which it is reported."""
 RIDGE: Final = 1.0
 LEAN_SLOPE: Final = 4.0
-"""Ridge values of new sentences lie within about +-0.5 of few examples; the slope spreads them over the probabilities."""
+"""Ridge values of new sentences lie within about +-0.5 of few examples; the slope makes them log odds."""
 
 
 class ExampleJudge:
-    """Judges statements on propositions by example."""
+    """Judges statements on propositions by their wording and by example."""
 
     def __init__(self, propositions: Sequence[Proposition], embedder: Embedder) -> None:
-        self.ids = [p.id for p in propositions]
+        self._ids = [p.id for p in propositions]
+        self._both = [bool(p.agree and p.disagree) for p in propositions]
+        """Whether there are examples of both stances: those of one alone would pull everything to their side."""
+        self._embedder = embedder
         self._anchors: list[Vectors] = []
         self._weights: list[Vectors] = []
         self._centres: list[Vectors] = []
@@ -49,19 +50,22 @@ class ExampleJudge:
             self._centres.append(np.asarray(centre, np.float32))
             self._anchors.append(vectors)
 
-    def judge(self, vectors: Vectors) -> list[tuple[Position, ...]]:
-        """The positions of each statement, given its vector; () when it is about none of them or leans neither way."""
-        return [self._judge_one(vector) for vector in vectors]
-
-    def _judge_one(self, vector: Vectors) -> tuple[Position, ...]:
-        # One statement at a time: a product of matrices rounds differently with every number of rows.
-        near = np.array([float((anchors @ vector).max()) for anchors in self._anchors])
-        floor = max(SUBJECT_FLOOR, float(near.max()) - SUBJECT_MARGIN)
+    def judge(self, text: str, relations: Sequence[npt.NDArray[np.float64]]) -> list[Position]:
+        """The positions of one statement. relations: for each proposition, P(agrees), P(disagrees), P(neither)."""
+        (vector,) = self._embedder.encode([text])
         found = []
-        for index in np.flatnonzero(near >= floor):
-            lean = float((vector - self._centres[index]) @ self._weights[index])
-            agree = 1 / (1 + np.exp(-LEAN_SLOPE * lean))
+        for index, relation in enumerate(relations):
+            if float((self._anchors[index] @ vector).max()) < NEAR:
+                continue
+            agree = self.agreement(index, vector, relation)
             stance: Stance = "agree" if agree >= 0.5 else "disagree"
-            if (score := max(agree, 1 - agree)) >= LEAN_FLOOR:
-                found.append(Position(self.ids[index], stance, round(float(score), 4)))
-        return tuple(found)
+            if (score := (1 - float(relation[2])) * max(agree, 1 - agree)) >= FLOOR:
+                found.append(Position(self._ids[index], stance, round(score, 4)))
+        return found
+
+    def agreement(self, index: int, vector: Vectors, relation: npt.NDArray[np.float64]) -> float:
+        """Probability that a statement agrees with the proposition of that number, given that it takes a stance on it."""
+        odds = float(np.log(relation[0] / relation[1]))
+        if self._both[index]:
+            odds += LEAN_SLOPE * float((vector - self._centres[index]) @ self._weights[index])
+        return float(1 / (1 + np.exp(-odds)))

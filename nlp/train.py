@@ -1,324 +1,285 @@
-"""The recipe of nlp/models/stance-linear: `python -m nlp.train stance --labels nlp/labels`. Seeded; scikit-learn, no torch.
+"""The recipe of `nlp/models/stance-mpnet`: labelled passages -> a transformer that reads side, propositions and claims.
 
-Reads labelled passages (JSONL, see nlp/labels/GUIDE.md), writes weights.npz, model.json and card.md. Passages whose id hashes to
-the held-out fifth are read only to be scored, after everything has been fitted and tuned on the others.
+    python -m nlp.train --base DIR --pairs DIR [--labels nlp/labels ...] [--seed 0]
+
+needs the extra `train` (torch, transformers, onnx) and the published all-mpnet-base-v2 (model.safetensors, config.json,
+tokenizer.json). Of its lower eight layers the upper four are fine-tuned with three heads at once (Caruana 1997): the side of a
+stretch of text (or that it carries no statement), its stance on each shipped proposition, and, given a text and any claim in plain
+words, whether the text agrees. Then exported to ONNX in 8 bits (dynamic quantisation, one scale a channel), calibrated on passages
+that were not trained on, scored on the held-out passages, and described in a card. Everything that torch is not needed for lives in
+nlp/training_set.py and nlp/calibration.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+import random
+import shutil
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from torch.nn import functional
+from transformers import AutoModel
 
-from db.models import InputError
+from nlp import training_set
+from nlp.calibration import calibrate, description, held_out_scores
 from nlp.debate import Debate, load_debate
-from nlp.embeddings import Embedder
-from nlp.ngrams import COLUMNS, ngram_counts, weigh
-from nlp.scoring import held_out, load_passages
-from nlp.stance import FOLDER, NEUTRAL, StanceInput, StanceModel, combine, features, load_weights
+from nlp.encoder import FOLDER, MAX_TOKENS
+from nlp.model_card import write_card
+from nlp.scoring import Passage
+from nlp.training_set import NONE, PAIR_CLASSES, Example, Pair
 
-FOLDS: Final = 4
-DENSE_C: Final = 2.0
-SPARSE_C: Final = 4.0
-"""Inverse strengths of regularisation, chosen by cross-validation on the training part (1, 2, 4 and 10 tried)."""
+LAYERS: Final = 8
+"""Of 12: the upper ones serve the similarity of sentences; without them the file stays under 90 MB and a statement takes 17 ms."""
+FROZEN: Final = 4
+"""The lower layers stay as published; what they make of each text is computed once, which makes an epoch twice as fast."""
+EPOCHS: Final = 6
+BATCH: Final = 16
+RATE: Final = 1e-4
+HEAD_RATE: Final = 3e-4
+SMOOTHING: Final = 0.05
+STANCE_WEIGHT: Final = 24.0
+"""Of the mean loss over all (proposition, stance) heads, of which nearly all are zeros."""
+SILENT: Final = 0.4
+"""Examples without a statement, for each one with."""
+PAIRS: Final = 0.25
+"""Pairs of text and claim in an epoch, for each example of the main task; each epoch has its own."""
 MIN_EXAMPLES: Final = 10
-"""A (proposition, stance) with fewer labelled statements gets no head."""
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """A labelled statement."""
+class StanceNetwork(nn.Module):  # type: ignore[misc]
+    """The encoder's lower layers with a head each for sides, stances and pairs, on the first and the mean token vector."""
 
-    id: str
-    input: StanceInput
-    side: str
-    stances: frozenset[tuple[str, str]]
+    def __init__(self, base: Path, layers: int, sides: int, stances: int) -> None:
+        super().__init__()
+        self.encoder = AutoModel.from_pretrained(base, dtype=torch.float32)
+        self.encoder.encoder.layer = self.encoder.encoder.layer[:layers]
+        for fixed in (
+            self.encoder.embeddings,
+            self.encoder.encoder.relative_attention_bias,
+            *self.encoder.encoder.layer[:FROZEN],
+        ):
+            fixed.requires_grad_(False)
+        self.width = self.encoder.config.hidden_size
+        self.dropout = nn.Dropout(0.1)
+        self.sides, self.stances = nn.Linear(2 * self.width, sides), nn.Linear(2 * self.width, stances)
+        self.relation = nn.Linear(2 * self.width, len(PAIR_CLASSES))
 
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(n, tokens) ids and mask -> logits of sides (n, sides), stances (n, stances) and relations (n, 3)."""
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return self._heads(hidden, attention_mask)
 
-def read_labels(folder: Path) -> list[Labelled]:
-    """Every labelled statement of the folder's JSONL files, in the order of files and lines; InputError names a bad line."""
-    return [statement for passage in load_passages(folder) for statement in _statements(passage)]
+    def lower(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """(n, tokens) ids and mask -> what the frozen layers make of them, (n, tokens, width)."""
+        hidden = self.encoder.embeddings(input_ids=input_ids)
+        return self._through(self.encoder.encoder.layer[:FROZEN], hidden, attention_mask)
 
+    def upper(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The rest of `forward`, from what `lower` made."""
+        hidden = self._through(self.encoder.encoder.layer[FROZEN:], hidden, attention_mask)
+        return self._heads(hidden, attention_mask)
 
-def _statements(record: dict[str, Any]) -> Iterable[Labelled]:
-    for statement in record["statements"]:
-        text = record["text"][statement["start"] : statement["end"]]
-        yield Labelled(
-            record["id"],
-            StanceInput(text, statement["speaker"], record["text"]),
-            statement["side"],
-            frozenset((p["id"], p["stance"]) for p in statement["propositions"]),
-        )
+    def _through(self, layers: Sequence[nn.Module], hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        shut = (1.0 - attention_mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
+        places = self.encoder.encoder.compute_position_bias(hidden)
+        for layer in layers:
+            hidden = layer(hidden, shut, places)[0]
+        return hidden
 
-
-def train_stance(
-    labels: Path, folder: Path, debate: Debate, *, seed: int = 0, cache: Path | None = None
-) -> dict[str, Any]:
-    """Trains, tunes, saves and scores; returns the scores on the held-out part (also written to the card)."""
-    from sklearn.linear_model import LogisticRegression
-
-    statements = read_labels(labels)
-    known = [s for s in statements if not held_out(s.id)]
-    sides = tuple(side.id for side in debate.sides)
-    if rare := [side for side in sides if sum(s.side == side for s in known) < MIN_EXAMPLES]:
-        raise InputError(
-            f'{labels}: fewer than {MIN_EXAMPLES} statements to train on are "{rare[0]}"; label more of them'
-        )
-    embedder = Embedder()
-    dense = _cached_features(embedder, [s.input for s in known], cache)
-    counts = [ngram_counts(s.input.text) for s in known]
-    rarity = _rarity(counts)
-    sparse = _matrix(counts, rarity)
-    totals = Counter(stance for s in known for stance in s.stances)
-    heads = tuple(
-        (p.id, stance)
-        for p in debate.propositions
-        for stance in ("agree", "disagree")
-        if totals[p.id, stance] >= MIN_EXAMPLES
-    )
-    side_codes = np.array([sides.index(s.side) for s in known])
-    truth = np.array([[head in s.stances for head in heads] for s in known])
-
-    def fit(rows: npt.NDArray[np.int64]) -> tuple[Any, ...]:
-        """Weights and biases of the dense and the sparse model, with one column a head."""
-        joint = LogisticRegression(C=DENSE_C, max_iter=300, random_state=seed).fit(dense[rows], side_codes[rows])
-        columns: dict[str, list[Any]] = {"dw": [*joint.coef_], "db": [*joint.intercept_], "sw": [], "sb": []}
-        single = [side_codes[rows] == code for code in range(len(sides))] + [truth[rows, h] for h in range(len(heads))]
-        for number, target in enumerate(single):
-            model = LogisticRegression(C=SPARSE_C, solver="liblinear", random_state=seed).fit(sparse[rows], target)
-            columns["sw"].append(model.coef_[0])
-            columns["sb"].append(model.intercept_[0])
-            if number >= len(sides):
-                model = LogisticRegression(C=DENSE_C, solver="liblinear", random_state=seed).fit(dense[rows], target)
-                columns["dw"].append(model.coef_[0])
-                columns["db"].append(model.intercept_[0])
-        return tuple(np.array(columns[name]).T for name in ("dw", "db", "sw", "sb"))
-
-    folds = np.array([int(hashlib.sha256(f"fold{seed}{s.id}".encode()).hexdigest(), 16) % FOLDS for s in known])
-    shape = (len(known), len(sides) + len(heads))
-    dense_logits, sparse_logits = np.zeros(shape), np.zeros(shape)
-    for fold in range(FOLDS):
-        dw, db, sw, sb = fit(np.flatnonzero(folds != fold))
-        rows = np.flatnonzero(folds == fold)
-        dense_logits[rows] = dense[rows] @ dw + db
-        sparse_logits[rows] = sparse[rows] @ sw + sb
-        print(f"fold {fold + 1} of {FOLDS} fitted", flush=True)
-    calibration = _calibrate(dense_logits, sparse_logits, sides, side_codes, truth)
-    dw, db, sw, sb = fit(np.arange(len(known)))
-    _save(folder, debate, embedder, sides, heads, (dw, db, sw, sb, rarity), calibration, seed)
-    load_weights.cache_clear()
-    scores = score(StanceModel.for_debate(debate, folder=folder), [s for s in statements if held_out(s.id)])
-    scores["statements"] = {"trained": len(known), "held_out": len(statements) - len(known)}
-    few = StanceModel(debate, None, embedder)
-    scores["examples_only"] = score(few, [s for s in statements if held_out(s.id)])
-    _write_card(folder, scores, calibration, seed)
-    return scores
+    def _heads(self, hidden: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        mask = attention_mask[..., None].to(hidden.dtype)
+        pooled = torch.cat([hidden[:, 0], (hidden * mask).sum(1) / mask.sum(1)], dim=1)
+        pooled = self.dropout(pooled)
+        return self.sides(pooled), self.stances(pooled), self.relation(pooled)
 
 
-def score(model: StanceModel, statements: Sequence[Labelled]) -> dict[str, Any]:
-    """Side accuracy, macro-F1, recall of each side, and micro-F1 of (proposition, stance), against the commonest side."""
-    from sklearn.metrics import accuracy_score, f1_score, recall_score
+class _Texts:
+    """Tokenised texts with what the frozen layers make of each, in batches of like length: little is computed on padding, and the
+    two of a minimal pair, which are of like length, meet in one batch more often than not.
+    """
 
-    judged = model.judge([s.input for s in statements])
-    truth, found = [s.side for s in statements], [j.side for j in judged]
-    names = sorted(set(truth))
-    recalls = recall_score(truth, found, average=None, labels=names, zero_division=0)
-    taken = [(a, b) for a, b in zip(truth, found, strict=True) if a in ("open", "closed")]
-    right = claimed = 0
-    for statement, judgement in zip(statements, judged, strict=True):
-        claims = {(p.proposition_id, p.stance) for p in judgement.positions}
-        right += len(claims & statement.stances)
-        claimed += len(claims)
-    wanted = sum(len(s.stances) for s in statements)
-    return {
-        "accuracy": round(float(accuracy_score(truth, found)), 3),
-        "commonest_side": round(max(Counter(truth).values()) / len(truth), 3),
-        "macro_f1": round(float(f1_score(truth, found, average="macro", zero_division=0)), 3),
-        "open_from_closed": round(sum(a == b for a, b in taken) / len(taken), 3),
-        "recall": {name: round(float(value), 3) for name, value in zip(names, recalls, strict=True)},
-        "propositions": {
-            "precision": round(right / max(1, claimed), 3),
-            "recall": round(right / max(1, wanted), 3),
-            "micro_f1": round(2 * right / max(1, claimed + wanted), 3),
-        },
-    }
+    def __init__(self, network: StanceNetwork, encodings: Sequence[Any], pad: int) -> None:
+        self._hidden: list[torch.Tensor] = [torch.empty(0)] * len(encodings)
+        self._width = network.width
+        order = sorted(range(len(encodings)), key=lambda i: len(encodings[i].ids))
+        network.eval()
+        with torch.no_grad():
+            for start in range(0, len(order), 2 * BATCH):
+                rows = order[start : start + 2 * BATCH]
+                longest = len(encodings[rows[-1]].ids)
+                ids = torch.full((len(rows), longest), pad)
+                mask = torch.zeros((len(rows), longest), dtype=torch.long)
+                for row, i in enumerate(rows):
+                    ids[row, : len(encodings[i].ids)] = torch.tensor(encodings[i].ids)
+                    mask[row, : len(encodings[i].ids)] = 1
+                hidden = network.lower(ids, mask).half()
+                for row, i in enumerate(rows):
+                    self._hidden[i] = hidden[row, : len(encodings[i].ids)].clone()
 
-
-def _cached_features(embedder: Embedder, inputs: Sequence[StanceInput], cache: Path | None) -> npt.NDArray[np.float32]:
-    """The dense features; with `cache`, kept in that file between trainings, for they take most of the time."""
-    digest = hashlib.sha256(repr([embedder.key, [i.text for i in inputs]]).encode())
-    if cache is not None and cache.exists():
-        with np.load(cache) as kept:
-            if str(kept["key"]) == digest.hexdigest():
-                return np.asarray(kept["dense"], np.float32)
-    dense = features(embedder, inputs)
-    if cache is not None:
-        np.savez(cache, key=digest.hexdigest(), dense=dense)
-    return dense
-
-
-def _rarity(counts: Sequence[dict[int, float]]) -> npt.NDArray[np.float32]:
-    """Smoothed inverse document frequency of each column; 0 for those that one text alone has."""
-    frequency = np.zeros(COLUMNS)
-    for row in counts:
-        frequency[list(row)] += 1
-    rarity = np.log((1 + len(counts)) / (1 + frequency)) + 1
-    return np.where(frequency > 1, rarity, 0).astype(np.float16).astype(np.float32)
+    def batches(
+        self, chosen: Sequence[int], rng: random.Random
+    ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """The chosen texts, each once: their numbers, hidden states (n, tokens, width) and mask (n, tokens)."""
+        order = rng.sample(chosen, len(chosen))
+        batches: list[list[int]] = []
+        for start in range(0, len(order), BATCH * 20):
+            chunk = sorted(order[start : start + BATCH * 20], key=lambda i: len(self._hidden[i]))
+            batches += [chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH)]
+        for rows in rng.sample(batches, len(batches)):
+            longest = max(len(self._hidden[i]) for i in rows)
+            hidden = torch.zeros((len(rows), longest, self._width))
+            mask = torch.zeros((len(rows), longest), dtype=torch.long)
+            for row, i in enumerate(rows):
+                hidden[row, : len(self._hidden[i])] = self._hidden[i].float()
+                mask[row, : len(self._hidden[i])] = 1
+            yield rows, hidden, mask
 
 
-def _matrix(counts: Sequence[dict[int, float]], rarity: npt.NDArray[np.float32]) -> Any:
-    from scipy.sparse import csr_matrix
-
-    rows, columns, values = [], [], []
-    for row, found in enumerate(counts):
-        where, what = weigh(found, rarity)
-        rows.append(np.full(len(where), row))
-        columns.append(where)
-        values.append(what)
-    return csr_matrix(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(len(counts), COLUMNS)
-    )
-
-
-def _calibrate(
-    dense: npt.NDArray[np.float64],
-    sparse: npt.NDArray[np.float64],
+def train(
+    network: StanceNetwork,
+    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    pairs: Sequence[Pair],
     sides: Sequence[str],
-    side_codes: npt.NDArray[np.int64],
-    truth: npt.NDArray[np.bool_],
-) -> dict[str, float]:
-    """The slopes with the least log loss and the floors with the best F1, on scores from folds that were not trained on."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import f1_score
-
-    found = {"side_slope": 1.0, "stance_slope": 1.0, "stance_offset": 0.0, "stance_floor": 0.5, "neutral_floor": 0.0}
-
-    def sides_at(slope: float) -> npt.NDArray[np.float64]:
-        return combine(dense, sparse, len(sides), {**found, "side_slope": slope})[0]
-
-    def loss(slope: float) -> float:
-        return -float(np.log(sides_at(slope)[np.arange(len(side_codes)), side_codes]).mean())
-
-    found["side_slope"] = round(min(np.arange(0.5, 4.01, 0.1), key=loss), 2)
-    mean = ((dense[:, len(sides) :] + sparse[:, len(sides) :]) / 2).reshape(-1, 1)
-    platt = LogisticRegression(C=1e6).fit(mean, truth.reshape(-1))
-    found["stance_slope"], found["stance_offset"] = (
-        round(float(platt.coef_[0, 0]), 4),
-        round(float(platt.intercept_[0]), 4),
-    )
-    stances = combine(dense, sparse, len(sides), found)[1]
-    found["stance_floor"] = round(
-        float(max(np.arange(0.15, 0.6, 0.02), key=lambda floor: f1_score(truth, stances >= floor, average="micro"))), 2
-    )
-    probabilities = sides_at(found["side_slope"])
-    best, neutral = probabilities.argmax(axis=1), sides.index(NEUTRAL)
-
-    def macro(floor: float) -> float:
-        return float(f1_score(side_codes, np.where(probabilities.max(axis=1) < floor, neutral, best), average="macro"))
-
-    found["neutral_floor"] = round(float(max(np.arange(0.3, 0.56, 0.01), key=macro)), 2)
-    return found
-
-
-def _save(
-    folder: Path,
-    debate: Debate,
-    embedder: Embedder,
-    sides: tuple[str, ...],
-    heads: tuple[tuple[str, str], ...],
-    arrays: tuple[Any, ...],
-    calibration: dict[str, float],
-    seed: int,
+    heads: Sequence[tuple[str, str]],
+    rng: random.Random,
 ) -> None:
-    dense, dense_bias, sparse, sparse_bias, rarity = arrays
-    # 8 bits a weight: the file is a quarter as large and no score moves by more than the third decimal.
-    scale = np.abs(sparse).max(axis=0) / 127
+    """Fine-tunes the network in place; prints the mean loss and the seconds of each epoch."""
+    pad = int(tokenizer.token_to_id("<pad>") or 0)
+    texts = _Texts(network, tokenizer.encode_batch([example.text for example in examples]), pad)
+    claims = _Texts(network, tokenizer.encode_batch([(pair.text, pair.claim) for pair in pairs]), pad)
+    side = torch.tensor([sides.index(example.side) for example in examples])
+    stance = torch.tensor([[float(head in example.stances) for head in heads] for example in examples])
+    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs])
+    share = len(pairs) // EPOCHS
+    steps = EPOCHS * (math.ceil(len(examples) / BATCH) + math.ceil(share / BATCH))
+    optimiser = torch.optim.AdamW(_groups(network))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / (0.06 * steps)) * max(0.0, (steps - step) / steps)
+    )
+    network.train()
+    for epoch in range(EPOCHS):
+        started, total, number = time.monotonic(), 0.0, 0
+        main = texts.batches(range(len(examples)), rng)
+        other = claims.batches(range(epoch * share, (epoch + 1) * share), rng)
+        kinds = ["main"] * math.ceil(len(examples) / BATCH) + ["pairs"] * math.ceil(share / BATCH)
+        for kind in rng.sample(kinds, len(kinds)):
+            rows, hidden, mask = next(main if kind == "main" else other)
+            side_logits, stance_logits, relation_logits = network.upper(hidden, mask)
+            if kind == "main":
+                loss = functional.cross_entropy(side_logits, side[rows], label_smoothing=SMOOTHING)
+                loss = loss + STANCE_WEIGHT * functional.binary_cross_entropy_with_logits(stance_logits, stance[rows])
+            else:
+                loss = functional.cross_entropy(relation_logits, relation[rows], label_smoothing=SMOOTHING)
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+            total, number = total + loss.item(), number + 1
+            if number % 100 == 0:
+                print(f"  {number}/{len(kinds)} {total / number:.3f} {time.monotonic() - started:.0f} s", flush=True)
+        print(f"epoch {epoch + 1}: loss {total / number:.3f}, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _groups(network: StanceNetwork) -> list[dict[str, Any]]:
+    """What is trained, heads faster than layers; no decay of weights on biases and norms."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            rate = RATE if name.startswith("encoder.") else HEAD_RATE
+            decay = 0.0 if name.endswith(("bias", "LayerNorm.weight")) else 0.01
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def export(network: StanceNetwork, path: Path) -> None:
+    """Writes the network as 8-bit ONNX: weights of products and of the vocabulary in int8, one scale a channel."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    network.eval()
+    ids = torch.randint(5, 1000, (2, 24))
+    whole = path.with_suffix(".float.onnx")
+    dynamic = {"input_ids": {0: "n", 1: "tokens"}, "attention_mask": {0: "n", 1: "tokens"}}
+    outputs = ["sides", "stances", "relation"]
+    torch.onnx.export(
+        network,
+        (ids, torch.ones_like(ids)),
+        str(whole),
+        input_names=list(dynamic),
+        output_names=outputs,
+        dynamic_axes={**dynamic, **{name: {0: "n"} for name in outputs}},
+        opset_version=17,
+        dynamo=False,
+    )
+    quantize_dynamic(
+        str(whole), str(path), per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gather"]
+    )
+    whole.unlink()
+
+
+def run(
+    labels: Sequence[Path], base: Path, public: Path, folder: Path, debate: Debate, *, seed: int, layers: int = LAYERS
+) -> dict[str, Any]:
+    """Trains, exports, calibrates and scores; writes model.onnx, model.json, tokenizer.json and card.md; returns the scores."""
+    rng = random.Random(seed)  # noqa: S311 - seeded, so that it can be repeated
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True)
+    passages = training_set.load_labels(labels)
+    learnt = [p for p in passages if training_set.part(p["id"]) == "train"]
+    spoken = [example for passage in learnt for example in training_set.statements(passage)]
+    training_set.check_sides(spoken, debate, MIN_EXAMPLES, ", ".join(map(str, labels)))
+    silent = [e for passage in learnt for e in training_set.silences(passage, rng)]
+    cut_otherwise, mistaken = training_set.as_read(debate, learnt)
+    silent = [*mistaken, *rng.sample(silent, len(silent))][: max(len(mistaken), int(SILENT * len(spoken)))]
+    heads = training_set.heads(spoken, debate, MIN_EXAMPLES)
+    spoken += cut_otherwise
+    pairs = training_set.debate_pairs(spoken, debate, rng) + list(training_set.public_pairs(public, rng))
+    pairs = rng.sample(pairs, min(len(pairs), EPOCHS * int(PAIRS * (len(spoken) + len(silent)))))
+    sides = (*(side.id for side in debate.sides), NONE)
+    print(
+        f"{len(spoken)} statements, {len(silent)} without ({len(mistaken)} mistaken), {len(pairs)} pairs, {len(heads)} heads"
+    )
+    network = StanceNetwork(base, layers, len(sides), len(heads))
+    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    train(network, tokenizer, [*spoken, *silent], pairs, sides, heads, rng)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "weights.npz"
-    np.savez_compressed(
-        path,
-        dense=dense.astype(np.float16),
-        dense_bias=dense_bias.astype(np.float32),
-        sparse=np.round(sparse / scale).astype(np.int8),
-        sparse_scale=scale.astype(np.float32),
-        sparse_bias=sparse_bias.astype(np.float32),
-        rarity=rarity.astype(np.float16),
-    )
-    description = {
-        "name": "stance-linear",
-        "debate": debate.id,
-        "sides": sides,
-        "heads": heads,
-        "propositions": {p.id: p.text for p in debate.propositions},
-        "calibration": calibration,
-        "embedding": embedder.key,
-        "seed": seed,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-    (folder / "model.json").write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    export(network, folder / "model.onnx")
+    shutil.copyfile(base / "tokenizer.json", folder / "tokenizer.json")
+    told = description(folder, debate, sides, heads, seed)
+    (folder / "model.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return finish(folder, debate, passages, public)
 
 
-def _write_card(folder: Path, scores: dict[str, Any], calibration: dict[str, float], seed: int) -> None:
-    sha256 = json.loads((folder / "model.json").read_text(encoding="utf-8"))["sha256"]
-    few, sizes = scores["examples_only"], scores["statements"]
-    rows = "\n".join(
-        f"| {name} | {scores[key]} | {few[key]} |"
-        for name, key in (
-            ("side, accuracy", "accuracy"),
-            ("side, macro-F1", "macro_f1"),
-            ("open from closed, accuracy", "open_from_closed"),
-        )
-    )
-    rows += "\n" + "\n".join(
-        f"| recall of {side} | {value} | {few['recall'][side]} |" for side, value in scores["recall"].items()
-    )
-    (folder / "card.md").write_text(
-        f"""# stance-linear: statement -> side and propositions
-
-- **What it is**: logistic regressions over the frozen vector of the evidence (minilm-int8) and over its hashed word and
-  character n-grams, averaged and calibrated; one head a side and one for each (proposition, stance) with at least {MIN_EXAMPLES}
-  labelled statements.
-- **Data**: nlp/labels, written and labelled for this project (Apache-2.0): {sizes["trained"]} statements; {sizes["held_out"]} of
-  the passages whose sha256(id) is divisible by 5 were never trained or tuned on.
-- **Recipe**: `python -m nlp.train stance --labels nlp/labels --seed {seed}`. Calibration and floors come from {FOLDS} folds of the
-  training part: {json.dumps(calibration)}.
-- **Licence**: Apache-2.0. **sha256** of weights.npz: {sha256}
-
-Scores on the held-out statements, gold spans given; the commonest side alone reaches {scores["commonest_side"]}. The last column
-is the judge by example sentences only (what another debate gets without training).
-
-| measure | trained | examples only |
-|---|---|---|
-{rows}
-| propositions, micro-F1 | {scores["propositions"]["micro_f1"]} | {few["propositions"]["micro_f1"]} |
-| propositions, precision | {scores["propositions"]["precision"]} | {few["propositions"]["precision"]} |
-| propositions, recall | {scores["propositions"]["recall"]} | {few["propositions"]["recall"]} |
-
-Limits: English only; it reads words more than arguments, so irony and figures of speech deceive it; mixed and neutral statements
-are rare in the data and found less often than the two sides.
-""",
-        encoding="utf-8",
-    )
+def finish(folder: Path, debate: Debate, passages: Sequence[Passage], public: Path) -> dict[str, Any]:
+    """Calibrates the weights in a folder, scores them and writes their card; returns the scores."""
+    calibrate(folder, debate, passages, public)
+    scores = held_out_scores(folder, debate, passages, public)
+    write_card(folder, scores, layers=LAYERS)
+    return scores
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of the recipe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["stance"])
-    parser.add_argument("--labels", type=Path, default=Path(__file__).with_name("labels"))
+    parser.add_argument("--base", type=Path, required=True, help="Folder of the published all-mpnet-base-v2.")
+    parser.add_argument("--pairs", type=Path, required=True, help="Folder with perspectrum.jsonl.gz.")
+    parser.add_argument("--labels", type=Path, action="append", help="Folder of labelled passages; may be repeated.")
     parser.add_argument("--output", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--cache", type=Path, help="Keep the vectors in this .npz file between trainings.")
     options = parser.parse_args(arguments)
-    scores = train_stance(options.labels, options.output, load_debate(), seed=options.seed, cache=options.cache)
+    labels = options.labels or [Path(__file__).with_name("labels")]
+    scores = run(labels, options.base, options.pairs, options.output, load_debate(), seed=options.seed)
     print(json.dumps(scores, indent=1))
 
 

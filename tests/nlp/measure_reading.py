@@ -144,7 +144,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     records = [r for r in load_passages(options.labels) if held_out(r["id"]) == (options.part == "held-out")]
-    reader = Reader(load_debate())
+    reader = Reader(load_debate(), off_subject=True)
     print(f"# {len(records)} passages, {options.part}; {reader.version}")
     measure(reader, records, options.show)
     long = [r for r in compose(records) if r["register"] == "long-news"]

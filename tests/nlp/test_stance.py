@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ import pytest
 
 from db.models import Judgement, ModelError, Position
 from nlp.debate import Debate, Proposition, Side, load_debate
-from nlp.ngrams import ngram_counts
-from nlp.scoring import held_out
-from nlp.stance import FOLDER, StanceInput, StanceModel, load_weights, side_of
-from nlp.train import read_labels
+from nlp.encoder import FOLDER, Encoder, describe
+from nlp.scoring import load_passages
+from nlp.stance import StanceInput, StanceModel, side_of
+from nlp.training_set import Example, part, statements
 
 CLOSED = "Once the weights are out, terrorists can misuse them and nobody can ever recall the file."
 OPEN = "Models should be released with open weights that anybody can download, he said, so that researchers can build on them."
@@ -57,8 +58,19 @@ def _other_debate() -> Debate:
     return Debate("cars", "Cars", "Cars?", "", "", sides, propositions, ())
 
 
+@pytest.fixture(scope="module")
+def held_out() -> list[Example]:
+    return [e for passage in load_passages() if part(passage["id"]) == "held-out" for e in statements(passage)]
+
+
+def _judge(model: StanceModel, *texts: str) -> list[Judgement]:
+    judged = model.judge([StanceInput(text) for text in texts])
+    assert None not in judged
+    return [judgement for judgement in judged if judgement]
+
+
 def test_both_sides_of_the_shipped_debate_are_told_apart(model: StanceModel) -> None:
-    first, second = model.judge([StanceInput(OPEN), StanceInput(CLOSED)])
+    first, second = _judge(model, OPEN, CLOSED)
     assert (first.side, second.side) == ("open", "closed")
     assert ("open-release", "agree") in {(p.proposition_id, p.stance) for p in first.positions}
     assert ("misuse", "agree") in {(p.proposition_id, p.stance) for p in second.positions}
@@ -68,27 +80,36 @@ def test_both_sides_of_the_shipped_debate_are_told_apart(model: StanceModel) -> 
         assert len({p.proposition_id for p in judgement.positions}) == len(judgement.positions)
 
 
-def test_held_out_statements_are_judged_far_better_than_by_the_commonest_side(model: StanceModel) -> None:
-    labelled = [s for s in read_labels(Path(FOLDER).parents[1] / "labels") if held_out(s.id)][::4]
-    judged = model.judge([s.input for s in labelled])
-    right = sum(j.side == s.side for j, s in zip(judged, labelled, strict=True))
-    commonest = max(Counter(s.side for s in labelled).values())
-    assert len(labelled) > 150
-    assert right > commonest + 0.08 * len(labelled)
-    claims = [{(p.proposition_id, p.stance) for p in j.positions} for j in judged]
-    found = sum(len(c & s.stances) for c, s in zip(claims, labelled, strict=True))
-    assert 2 * found / sum(len(c) + len(s.stances) for c, s in zip(claims, labelled, strict=True)) > 0.35
+def test_held_out_statements_are_judged_far_better_than_by_the_commonest_side(
+    model: StanceModel, held_out: list[Example]
+) -> None:
+    some = held_out[::4]
+    judged = model.judge([StanceInput(e.text) for e in some])
+    right = sum(j is not None and j.side == e.side for j, e in zip(judged, some, strict=True))
+    assert len(some) > 150
+    assert right > max(Counter(e.side for e in some).values()) + 0.15 * len(some)
+    claims = [{(p.proposition_id, p.stance) for p in j.positions} if j else set() for j in judged]
+    found = sum(len(c & e.stances) for c, e in zip(claims, some, strict=True))
+    assert 2 * found / sum(len(c) + len(e.stances) for c, e in zip(claims, some, strict=True)) > 0.4
 
 
-def test_neither_side_is_favoured(model: StanceModel) -> None:
-    labelled = [s for s in read_labels(Path(FOLDER).parents[1] / "labels") if held_out(s.id)][1::4]
-    judged = model.judge([s.input for s in labelled])
+def test_neither_side_is_favoured(model: StanceModel, held_out: list[Example]) -> None:
+    some = held_out[1::4]
+    judged = model.judge([StanceInput(e.text) for e in some])
+    sides = [(j.side if j else "none", e.side) for j, e in zip(judged, some, strict=True)]
     recall = {
-        side: sum(j.side == side for j, s in zip(judged, labelled, strict=True) if s.side == side)
-        / sum(s.side == side for s in labelled)
+        side: sum(found == side for found, truth in sides if truth == side) / sum(truth == side for _, truth in sides)
         for side in ("open", "closed")
     }
     assert abs(recall["open"] - recall["closed"]) < 0.15
+
+
+def test_what_is_about_something_else_is_no_statement(model: StanceModel) -> None:
+    others = (
+        "The orchestra played Brahms on Sunday evening.",
+        "The minister said that taxes on fuel should fall in spring.",
+    )
+    assert model.judge([StanceInput(text) for text in others]) == [None, None]
 
 
 def test_a_judgement_does_not_depend_on_the_others(model: StanceModel) -> None:
@@ -102,28 +123,35 @@ def test_a_speakers_name_never_decides(model: StanceModel) -> None:
     assert len(set(model.judge(named))) == 1
 
 
-def test_who_is_neutral_supports_nothing(model: StanceModel, debate: Debate) -> None:
-    for judgement in model.judge(
-        [StanceInput("It depends."), StanceInput("The vote is on Monday."), StanceInput("Hm.")]
-    ):
-        if judgement.side == "neutral":
-            assert not [p for p in judgement.positions if debate.proposition(p.proposition_id).supports]
+def test_positions_never_argue_against_the_side(model: StanceModel, debate: Debate, held_out: list[Example]) -> None:
+    for judgement in model.judge([StanceInput(e.text) for e in held_out[2::9]]):
+        if judgement is None or judgement.side == "mixed":
+            continue
+        for position in judgement.positions:
+            supports = debate.proposition(position.proposition_id).supports
+            if supports:
+                assert (judgement.side == supports) == (position.stance == "agree"), position
+                assert judgement.side != "neutral"
 
 
-def test_another_debate_is_judged_by_its_examples_without_training() -> None:
+def test_a_text_longer_than_the_model_reads_is_judged_by_its_beginning(model: StanceModel) -> None:
+    (short,) = _judge(model, OPEN + " It was so." * 60)
+    (longer,) = _judge(model, OPEN + " It was so." * 6_000)
+    assert (short.side, longer.side) == ("open", "open")
+
+
+def test_another_debate_is_judged_by_wording_and_examples_without_training() -> None:
     model = StanceModel.for_debate(_other_debate(), threads=1)
-    banned, allowed, other = model.judge(
-        [
-            StanceInput("The old town must be closed to cars and given back to people on foot."),
-            StanceInput("A ban on cars would be a mistake and would ruin the traders of the old town."),
-            StanceInput("The orchestra played Brahms on Sunday evening."),
-        ]
+    banned, allowed, other = _judge(
+        model,
+        "The old town must be closed to cars and given back to people on foot.",
+        "A ban on cars would be a mistake and would ruin the traders of the old town.",
+        "The orchestra played Brahms on Sunday evening.",
     )
     assert (banned.side, banned.positions[0].stance) == ("walkers", "agree")
     assert (allowed.side, allowed.positions[0].stance) == ("drivers", "disagree")
     assert (other.side, other.positions) == ("neutral", ())
-    assert "no trained weights" in model.notes[0]
-    assert "stance-linear/weights.npz" not in model.models
+    assert "no weights trained for them" in model.notes[0]
 
 
 def test_a_new_proposition_joins_those_that_the_weights_know(debate: Debate) -> None:
@@ -135,9 +163,9 @@ def test_a_new_proposition_joins_those_that_the_weights_know(debate: Debate) -> 
     )
     wider = replace(debate, propositions=(*debate.propositions, added))
     model = StanceModel.for_debate(wider, threads=1)
-    (judgement,) = model.judge([StanceInput("Public libraries should host open models for their readers.")])
+    (judgement,) = _judge(model, "Public libraries should host open models for their readers.")
     assert "libraries" in {p.proposition_id for p in judgement.positions} or judgement.side == "neutral"
-    assert model.judge([StanceInput(CLOSED)])[0].side == "closed"
+    assert _judge(model, CLOSED)[0].side == "closed"
 
 
 def test_the_version_follows_debate_and_weights(model: StanceModel, debate: Debate) -> None:
@@ -147,16 +175,30 @@ def test_the_version_follows_debate_and_weights(model: StanceModel, debate: Deba
     assert StanceModel.for_debate(renamed, threads=1).version != model.version
 
 
-def test_weights_that_are_not_those_of_the_card_are_refused(tmp_path: Path, debate: Debate) -> None:
+@pytest.fixture
+def copied(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "model"
     shutil.copytree(FOLDER, folder)
-    weights = folder / "weights.npz"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(ModelError, match=r"weights\.npz: sha256 is"):
-        load_weights(folder)
-    with pytest.raises(ModelError, match="cannot be read"):
-        load_weights(tmp_path / "nothing")
-    assert json.loads((FOLDER / "model.json").read_text())["sha256"] in (FOLDER / "card.md").read_text()
+    yield folder
+    describe.cache_clear()
+
+
+def test_weights_that_are_not_those_of_the_card_are_refused(copied: Path) -> None:
+    with (copied / "model.onnx").open("r+b") as weights:
+        weights.seek(1000)
+        weights.write(b"x")
+    with pytest.raises(ModelError, match=r"model\.onnx: sha256 is"):
+        Encoder(copied)
+    (copied / "model.json").write_text("{}")
+    describe.cache_clear()
+    with pytest.raises(ModelError, match="the stance model cannot be read"):
+        Encoder(copied)
+
+
+def test_the_card_is_that_of_the_weights() -> None:
+    told = json.loads((FOLDER / "model.json").read_text(encoding="utf-8"))
+    assert told["sha256"] in (FOLDER / "card.md").read_text(encoding="utf-8")
+    assert json.dumps(told["calibration"]) in (FOLDER / "card.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -179,10 +221,3 @@ def test_arguments_for_both_sides_are_mixed() -> None:
     both = replace(debate, propositions=(*debate.propositions, second))
     judged = side_of(both, (Position("car-free", "agree", 0.8), Position("parking", "agree", 0.7)))
     assert judged.side == "mixed"
-
-
-def test_the_hash_of_an_n_gram_never_changes() -> None:
-    assert ngram_counts("") == {}
-    assert list(ngram_counts("Open it")) == list(ngram_counts("open IT"))
-    # CRC-32 of "open", "it" and "open it", modulo the number of columns: weights in the wild rely on it.
-    assert {932, 30516, 13717} == {column for column in ngram_counts("open it") if column < 2**15}

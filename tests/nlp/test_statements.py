@@ -1,6 +1,7 @@
 import pytest
 
 from nlp.debate import load_debate
+from nlp.inspection import Inspector
 from nlp.quotes import find_quotes
 from nlp.reader import Reader, ReadInput
 from nlp.units import split_units
@@ -145,12 +146,14 @@ def test_an_author_speaks_for_herself_and_others_for_themselves(reader):
     assert ("Vinod Khosla", "indirect") in who(statements)
 
 
-def test_a_transcript_names_its_speakers_before_their_words(reader):
+def test_a_transcript_names_its_speakers_before_their_words():
     text = (
         "HOST: Would you give the model to anybody? RADOVAN ILIC: To anybody, yes. The more people can take the model "
         "apart, the sooner we learn where it breaks. HOST: Thank you."
     )
-    statements = read(reader, text)
+    # The reader may propose the question as well; the judge knows that it takes no position.
+    found = Inspector(load_debate()).inspect(text)
+    statements = found.statements
     assert [s.speaker.name for s in statements] == ["Radovan Ilic"]
     assert statements[0].kind == "direct"
 

@@ -1,0 +1,109 @@
+"""The trained reader of stances: a text, or a text and a claim -> logits. One pass through a transformer (ONNX) on the CPU.
+
+Deterministic; no network, no database, no torch. How the weights came about and how right they are: models/stance-mpnet/card.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from db.models import ModelError, Stance
+from nlp.embeddings import check_sha256, load_onnx
+
+FOLDER: Final = Path(__file__).with_name("models") / "stance-mpnet"
+NAME: Final = FOLDER.name
+MAX_TOKENS: Final = 160
+"""The longest labelled evidence has 150; of a longer one the beginning counts, which is where most say what they want."""
+
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What model.json says of the weights beside it."""
+
+    debate: str
+    sides: tuple[str, ...]
+    """The columns of the side head; the last stands for "no statement"."""
+    heads: tuple[tuple[str, Stance], ...]
+    """The columns of the stance head: (proposition id, stance)."""
+    propositions: dict[str, str]
+    """Proposition id -> the wording it was trained for; another wording is another proposition."""
+    calibration: dict[str, float]
+    sha256: str
+    """Of model.onnx."""
+    tokenizer_sha256: str
+
+    @property
+    def contested(self) -> list[int]:
+        """The columns of the two sides that argue against each other."""
+        return [column for column, side in enumerate(self.sides[:-1]) if side not in ("mixed", "neutral")]
+
+    @property
+    def key(self) -> str:
+        """Names weights and calibration: the same text gets the same scores as long as it is the same."""
+        told = json.dumps([self.sha256, self.calibration, self.heads, self.propositions], sort_keys=True)
+        return f"{NAME}@{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+@lru_cache(maxsize=4)
+def describe(folder: Path = FOLDER) -> Description:
+    """Reads model.json of a folder; ModelError when it cannot be read."""
+    try:
+        found = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        return Description(
+            debate=found["debate"],
+            sides=tuple(found["sides"]),
+            heads=tuple((proposition, stance) for proposition, stance in found["heads"]),
+            propositions=dict(found["propositions"]),
+            calibration=dict(found["calibration"]),
+            sha256=found["sha256"],
+            tokenizer_sha256=found["tokenizer_sha256"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: the stance model cannot be read ({error}); install debatewatch again") from error
+
+
+class Encoder:
+    """The model of one folder. `threads`: how many it may use (None: as many as the machine has); results do not depend on it.
+
+    Raises ModelError when a file is missing, damaged, or is not the one that model.json names.
+    """
+
+    def __init__(self, folder: Path = FOLDER, *, threads: int | None = None) -> None:
+        self.description = describe(folder)
+        self.sha256 = _checked(folder)
+        self._session, self._tokenizer = load_onnx(folder / "model.onnx", folder / "tokenizer.json", threads)
+
+    def read(self, text: str) -> tuple[Logits, Logits]:
+        """A stretch of text -> logits of the sides (sides,) and of the stances (heads,)."""
+        sides, stances = self._run(self._tokenizer.encode(text).ids, ["sides", "stances"])
+        return sides, stances
+
+    def relate(self, text: str, claim: str) -> Logits:
+        """A stretch of text and a claim -> logits (3,) that it agrees, disagrees, or says neither."""
+        (relation,) = self._run(self._tokenizer.encode(text, claim).ids, ["relation"])
+        return relation
+
+    def _run(self, ids: list[int], outputs: list[str]) -> list[Logits]:
+        # One text at a time: in 8 bits the scale of a batch, and with it every score, would depend on its other texts.
+        cut = ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
+        row = np.array([cut], np.int64)
+        found: list[Any] = self._session.run(outputs, {"input_ids": row, "attention_mask": np.ones_like(row)})
+        return [np.asarray(logits[0], np.float32) for logits in found]
+
+
+@lru_cache(maxsize=4)
+def _checked(folder: Path) -> str:
+    """The sha256 of the weights, once they and the tokenizer have been found to be those of model.json."""
+    description = describe(folder)
+    check_sha256(folder / "tokenizer.json", description.tokenizer_sha256)
+    return check_sha256(folder / "model.onnx", description.sha256)
