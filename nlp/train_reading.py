@@ -39,7 +39,8 @@ MIN_COUNT = 6
 """A word or feature that fewer units have is left out: it would be learnt by heart."""
 # Measured by cross-validation on 3,150 statements: a tenth in quotation marks makes a statement direct (kind right 0.97, at 0.3
 # it is 0.91); the
-# peak is low because the stance model turns away what is no statement: beside it 0.4 finds more than 0.6 at the same precision.
+# peak is low because the stance model turns away what is no statement: beside it, on the 327 passages to tune on, 0.4 finds
+# statements with F1 0.871 at precision 0.919, 0.6 with 0.858 at 0.920.
 START = {"threshold": 0.5, "speaker": 1.0, "edge": 0.3, "change": 1.0, "direct": 0.1, "peak": 0.4}
 GRID = {
     "threshold": (0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55),
