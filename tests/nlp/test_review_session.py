@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,14 @@ def test_skipping_quitting_and_the_end_of_the_input_write_nothing(capsys: pytest
     assert "\x1b[2J" not in capsys.readouterr().out, "a page's text must not steer the terminal"
 
 
+def _wait_for_a_key_to_be_read(terminal: int) -> None:
+    """Until the program reads single keys: what is typed before is thrown away when it turns line editing off."""
+    deadline = time.monotonic() + 60
+    while termios.tcgetattr(terminal)[3] & termios.ICANON:
+        assert time.monotonic() < deadline, "the program never read a key"
+        select.select([], [], [], 0.01)
+
+
 def test_reviews_on_a_real_terminal_are_kept(tmp_path: Path) -> None:
     db = fill(tmp_path / "sample.db")
     ours, theirs = pty.openpty()
@@ -67,15 +78,25 @@ def test_reviews_on_a_real_terminal_are_kept(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as process:
         os.close(theirs)
         seen, answers = b"", [(b"[q]uit", b"r"), (b"[q]uit", b"w"), (b"side (", b"neutral\n"), (b"[q]uit", b"q")]
-        while True:
-            try:
-                seen += os.read(ours, 4096)
-            except OSError:  # The other end is closed: how a pseudo-terminal ends on Linux.
-                break
-            if answers and answers[0][0] in seen:
-                os.write(ours, answers.pop(0)[1])
-                seen = b""
-        os.close(ours)
+        try:
+            while select.select([ours], [], [], 60)[0]:
+                try:
+                    seen += os.read(ours, 4096)
+                except OSError:  # The other end is closed: how a pseudo-terminal ends on Linux.
+                    break
+                if answers and answers[0][0] in seen:
+                    if answers[0][0] == b"[q]uit":
+                        _wait_for_a_key_to_be_read(ours)
+                    os.write(ours, answers.pop(0)[1])
+                    seen = b""
+            else:
+                raise AssertionError(
+                    f"nothing came for a minute, {len(answers)} answers left; the last was {seen[-200:]!r}"
+                )
+            process.wait(timeout=60)
+        finally:
+            process.kill()  # Does nothing to one that has ended.
+            os.close(ours)
     assert process.returncode == 0
     assert b"2 reviews" in seen
     with Store.open(db) as store:
