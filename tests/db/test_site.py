@@ -32,8 +32,9 @@ ROOT = Path(__file__).parents[2]
 METADATA = yaml.safe_load((ROOT / "metadata.yml").read_text(encoding="utf-8"))
 DESCRIBED = METADATA["databases"]["debatewatch"]
 QUERIES = DESCRIBED["queries"]
-EMPTY = {"new_actors", "terms_by_speaker"}
-"""Queries without a row in so small a debate: tests/db/test_events.py and test_terms.py ask them."""
+EMPTY = {"judge_disagreements", "new_actors", "terms_by_speaker"}
+"""Queries without a row in so small a debate, or without a second judge: tests/db/test_events.py, tests/db/test_terms.py and
+tests/nlp/test_second_judge.py ask them."""
 PAGES = [
     "/",
     "/-/statement/{before}",
