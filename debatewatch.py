@@ -1368,6 +1368,56 @@ def review(db_path: Path, reviewer: str, limit: int, agreement: bool, as_json: b
 
 
 @cli.command()
+@db_option
+@click.option("--from-reviews", is_flag=True, help="Learn from the reviews of the database too.")
+@click.option(
+    "--base",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of the published all-mpnet-base-v2.",
+)
+@click.option(
+    "--pairs",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="Folder with perspectrum.jsonl.gz.",
+)
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Labelled passages of your own, beside the shipped ones.",
+)
+@click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Where to; the shipped model without.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def train(
+    db_path: Path, from_reviews: bool, base: Path, pairs: Path, labels: Path | None, output: Path | None, seed: int
+) -> int:
+    """Train the stance model anew, calibrate it and write its card; needs the extra `train`, and hours without a GPU.
+
+    \b
+    Example: debatewatch train --from-reviews --base all-mpnet-base-v2 --pairs stance
+    """
+    from tempfile import TemporaryDirectory
+
+    from nlp.encoder import FOLDER
+    from nlp.review_labels import write_review_labels
+    from nlp.scoring import SHIPPED_LABELS
+
+    with TemporaryDirectory() as folder:
+        folders = [SHIPPED_LABELS, *([labels] if labels else [])]
+        if from_reviews:
+            reviews = Path(folder)
+            click.echo(f"{write_review_labels(_existing(db_path), reviews)} reviewed places to learn from")
+            folders.append(reviews)
+        try:
+            from nlp.train import run
+        except ImportError as error:
+            raise InputError(f"training needs the extra `train` ({error}); pip install 'debatewatch[train]'") from error
+        _emit(run(folders, base, pairs, output or FOLDER, seed=seed))
+    return 0
+
+
+@cli.command()
 @click.option(
     "--dir",
     "directory",

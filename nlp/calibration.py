@@ -28,7 +28,7 @@ from nlp.training_set import (
     Example,
     Pair,
     as_read,
-    part,
+    of_part,
     public_pairs,
     silences,
     statements,
@@ -72,7 +72,7 @@ def description(
 def calibrate(folder: Path, debate: Debate, passages: Sequence[Passage], public: Path) -> dict[str, float]:
     """Fits the calibration of the weights in a folder on the tuning part, and writes it into model.json."""
     encoder = Encoder(folder)
-    tune = [p for p in passages if part(p["id"]) == "tune"]
+    tune = of_part(passages, "tune")
     spoken = [example for passage in tune for example in statements(passage)]
     rng = random.Random(SEED)  # noqa: S311 - seeded, so that it can be repeated
     silent = as_read(debate, tune)[1] + [e for passage in tune for e in silences(passage, rng)]
@@ -93,7 +93,7 @@ def fit(
     from sklearn.metrics import f1_score
 
     told = encoder.description
-    read = [encoder.read(example.text) for example in (*spoken, *silent)]
+    read = [encoder.read(example.text, example.context) for example in (*spoken, *silent)]
     logits = np.array([sides for sides, _ in read], np.float64)
     codes = np.array([told.sides.index(example.side) for example in (*spoken, *silent)])
     found = dict(UNCALIBRATED)
@@ -115,7 +115,7 @@ def fit(
         ),
     )
     stances = np.array([stances for _, stances in read], np.float64)[speaks]
-    held = np.array([[tuple(head) in example.stances for head in told.heads] for example in spoken])
+    held = np.array([[tuple(head) in (example.stances or ()) for head in told.heads] for example in spoken])
     platt = LogisticRegression(C=1e6).fit(stances.reshape(-1, 1), held.reshape(-1))
     found["stance_slope"], found["stance_offset"] = (
         round(float(platt.coef_[0, 0]), 4),
@@ -138,7 +138,7 @@ def score(model: StanceModel, examples: Sequence[Example]) -> dict[str, Any]:
     """
     from sklearn.metrics import f1_score, recall_score
 
-    judged = model.judge([StanceInput(example.text) for example in examples])
+    judged = model.judge([StanceInput(example.text, context=example.context) for example in examples])
     truth, found = [example.side for example in examples], [j.side if j else NONE for j in judged]
     names = sorted(set(truth))
     recalls = recall_score(truth, found, average=None, labels=names, zero_division=0)
@@ -146,9 +146,9 @@ def score(model: StanceModel, examples: Sequence[Example]) -> dict[str, Any]:
     right = claimed = 0
     for example, judgement in zip(examples, judged, strict=True):
         claims = {(p.proposition_id, p.stance) for p in judgement.positions} if judgement else set()
-        right += len(claims & example.stances)
+        right += len(claims & (example.stances or frozenset()))
         claimed += len(claims)
-    wanted = sum(len(example.stances) for example in examples)
+    wanted = sum(len(example.stances or ()) for example in examples)
     return {
         "statements": len(examples),
         "accuracy": round(sum(a == b for a, b in zip(truth, found, strict=True)) / len(truth), 3),
@@ -167,7 +167,7 @@ def score(model: StanceModel, examples: Sequence[Example]) -> dict[str, Any]:
 
 def score_silence(model: StanceModel, silent: Sequence[Example]) -> float:
     """The share of stretches without a statement that the model turns away."""
-    judged = model.judge([StanceInput(example.text) for example in silent])
+    judged = model.judge([StanceInput(example.text, context=example.context) for example in silent])
     return round(sum(judgement is None for judgement in judged) / max(1, len(silent)), 3)
 
 
@@ -202,7 +202,7 @@ def score_claims(encoder: Encoder, public: Path, *, shots: int = 0) -> dict[str,
 def held_out_scores(folder: Path, debate: Debate, passages: Sequence[Passage], public: Path) -> dict[str, Any]:
     """Everything that the card tells, on the held-out passages."""
     model = StanceModel.for_debate(debate, folder=folder)
-    kept = [p for p in passages if part(p["id"]) == "held-out"]
+    kept = of_part(passages, "held-out")
     spoken = [example for passage in kept for example in statements(passage)]
     rng = random.Random(SEED)  # noqa: S311 - seeded, so that it can be repeated
     return {

@@ -23,6 +23,10 @@ NAME: Final = FOLDER.name
 MAX_TOKENS: Final = 160
 """The longest labelled evidence has 150; of a longer one the beginning counts, which is where most say what they want."""
 
+BEFORE: Final = 24
+AFTER: Final = 12
+"""Tokens of the paragraph that are read with a statement: what it answers to, and how the sentence that holds it goes on."""
+
 Logits = npt.NDArray[np.float32]
 
 
@@ -83,22 +87,39 @@ class Encoder:
         self.sha256 = _checked(folder)
         self._session, self._tokenizer = load_onnx(folder / "model.onnx", folder / "tokenizer.json", threads)
 
-    def read(self, text: str) -> tuple[Logits, Logits]:
-        """A stretch of text -> logits of the sides (sides,) and of the stances (heads,)."""
-        sides, stances = self._run(self._tokenizer.encode(text).ids, ["sides", "stances"])
+    def read(self, text: str, context: str = "") -> tuple[Logits, Logits]:
+        """A stretch of text, and the paragraph it stands in -> logits of the sides (sides,) and of the stances (heads,)."""
+        sides, stances = self._run(marked(self._tokenizer, text, context), ["sides", "stances"])
         return sides, stances
 
     def relate(self, text: str, claim: str) -> Logits:
         """A stretch of text and a claim -> logits (3,) that it agrees, disagrees, or says neither."""
-        (relation,) = self._run(self._tokenizer.encode(text, claim).ids, ["relation"])
+        ids = self._tokenizer.encode(text, claim).ids
+        cut = ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
+        (relation,) = self._run(cut, ["relation"])
         return relation
 
     def _run(self, ids: list[int], outputs: list[str]) -> list[Logits]:
         # One text at a time: in 8 bits the scale of a batch, and with it every score, would depend on its other texts.
-        cut = ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
-        row = np.array([cut], np.int64)
+        row = np.array([ids], np.int64)
         found: list[Any] = self._session.run(outputs, {"input_ids": row, "attention_mask": np.ones_like(row)})
         return [np.asarray(logits[0], np.float32) for logits in found]
+
+
+def marked(tokenizer: Any, text: str, context: str = "") -> list[int]:
+    """Token ids of a stretch of text in square brackets, amid the nearest tokens of its paragraph; at most MAX_TOKENS.
+
+    tokenizer: one of the library tokenizers. A context that does not hold the text is left out.
+    """
+    start = context.find(text)
+    around = (context[:start], context[start + len(text) :]) if start >= 0 else ("", "")
+    body, before, after = (tokenizer.encode(piece, add_special_tokens=False).ids for piece in (text, *around))
+    first, last, opens, closes = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "[", "]"))
+    body = body[: MAX_TOKENS - 4]
+    room = MAX_TOKENS - 4 - len(body)
+    before = before[max(0, len(before) - min(BEFORE, room)) :]
+    after = after[: min(AFTER, room - len(before))]
+    return [first, *before, opens, *body, closes, *after, last]
 
 
 @lru_cache(maxsize=4)

@@ -16,9 +16,10 @@ from nlp.accuracy_card import Card
 from nlp.bootstrap import Bootstrap, Layer, Score
 from nlp.debate import Debate, load_debate
 from nlp.embeddings import Embedder
-from nlp.inspection import Inspector, paragraph
+from nlp.inspection import Inspector
 from nlp.measures import CLOSED, LAYERS, LEANING, OPEN, QUOTES, RULES, SIDE_GIVEN, Tally, count_passage, count_quotes
 from nlp.name_scores import LabelledSentence, count_entities, count_mentions, labelled_sentences
+from nlp.quotes import paragraph
 from nlp.scoring import Passage, held_out, load_passages
 from nlp.stance import StanceInput
 

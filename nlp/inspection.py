@@ -16,6 +16,7 @@ import click
 from db.models import AUTHOR, Judgement, Mention, Statement
 from nlp.debate import Debate
 from nlp.explanations import why_name, why_side, why_statement
+from nlp.quotes import paragraph
 from nlp.reader import Reader, ReadFailure, Reading, ReadInput
 from nlp.stance import StanceInput, StanceModel
 
@@ -183,12 +184,6 @@ class Inspector:
         return Inspection(
             text, self._debate, reading.mentions, tuple(s for s, _ in kept), tuple(judgement for _, judgement in kept)
         )
-
-
-def paragraph(text: str, start: int, end: int) -> str:
-    """The paragraph around a span, as the database gives it to the judge."""
-    before, after = text.rfind("\n\n", 0, start), text.find("\n\n", end)
-    return text[before + 2 if before >= 0 else 0 : after if after >= 0 else len(text)]
 
 
 def _parse(line: str, default_author: str | None, default_date: datetime | None) -> ReadInput | dict[str, Any]:

@@ -1,9 +1,9 @@
 """A statement -> the side it takes and the propositions it agrees or disagrees with, each with a calibrated score. Pure.
 
-One pass of a fine-tuned transformer (nlp/encoder.py) over the evidence gives the side, its stance on every proposition that the
-weights were trained for, and the chance that it is no statement on the subject at all: then there is no judgement. Any other
-proposition is put to the same transformer as a claim in plain words, helped by the example sentences of the debate file
-(nlp/stance_examples.py). A statement about which nothing is sure enough is called neutral.
+One pass of a fine-tuned transformer (nlp/encoder.py) over the evidence, marked in its paragraph, gives the side, the stance on
+every proposition that the weights were trained for, and the chance that it is no statement on the subject at all: then there is no
+judgement. Any other proposition is put to the same transformer as a claim in plain words, helped by the example sentences of the
+debate file (nlp/stance_examples.py). A statement about which nothing is sure enough is called neutral.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nlp.embeddings import Embedder
 from nlp.encoder import FOLDER, NAME, Encoder
 from nlp.stance_examples import ExampleJudge
 
-METHOD: Final = "transformer-1"
+METHOD: Final = "transformer-2"
 """Changes with the code; the weights and the debate have sums of their own in the version."""
 
 NEUTRAL: Final = "neutral"
@@ -35,7 +35,7 @@ Scores = npt.NDArray[np.float64]
 class StanceInput:
     """A statement to judge: its evidence, who says it, and the paragraph it stands in.
 
-    The method reads the evidence alone. A speaker's name never decides a side: nobody is judged by reputation.
+    The method reads the evidence and a few words around it. The speaker is not told to it: nobody is judged by reputation.
     """
 
     text: str
@@ -98,11 +98,11 @@ class StanceModel:
 
         A statement's judgement does not depend on the others.
         """
-        return [self._judge_one(item.text) for item in inputs]
+        return [self._judge_one(item.text, item.context) for item in inputs]
 
-    def _judge_one(self, text: str) -> Judgement | None:
+    def _judge_one(self, text: str, context: str) -> Judgement | None:
         calibration = self._encoder.description.calibration
-        logits, stance_logits = self._encoder.read(text)
+        logits, stance_logits = self._encoder.read(text, context)
         raised = logits.astype(np.float64) * calibration["side_slope"]
         raised[self._encoder.description.contested] += np.array([0.5, -0.5]) * calibration["lean"]
         sides = _softmax(raised)

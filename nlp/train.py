@@ -5,9 +5,12 @@
 needs the extra `train` (torch, transformers, onnx) and the published all-mpnet-base-v2 (model.safetensors, config.json,
 tokenizer.json). Of its lower eight layers the upper four are fine-tuned with three heads at once (Caruana 1997): the side of a
 stretch of text (or that it carries no statement), its stance on each shipped proposition, and, given a text and any claim in plain
-words, whether the text agrees. Then exported to ONNX in 8 bits (dynamic quantisation, one scale a channel), calibrated on passages
-that were not trained on, scored on the held-out passages, and described in a card. Everything that torch is not needed for lives in
-nlp/training_set.py and nlp/calibration.py.
+words, whether the text agrees. That is done several times from the same start, each time in another order, and the weights are
+averaged (Wortsman et al. 2022, "Model soups"). Then exported to ONNX in 8 bits (dynamic quantisation, one scale a channel),
+calibrated on passages that were not trained on, scored on the held-out passages, and described in a card.
+
+Three steps, which may be run on three machines: `prepare` needs the reader and no torch, `fit` is the one for which a GPU is worth
+having, `finish` exports. Everything that torch is not needed for lives in nlp/training_set.py and nlp/calibration.py.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,39 +32,37 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoModel
 
-from nlp import training_set
-from nlp.calibration import calibrate, description, held_out_scores
 from nlp.debate import Debate, load_debate
-from nlp.encoder import FOLDER, MAX_TOKENS
-from nlp.model_card import write_card
-from nlp.scoring import Passage
-from nlp.training_set import NONE, PAIR_CLASSES, Example, Pair
+from nlp.encoder import FOLDER, MAX_TOKENS, marked
+from nlp.training_set import PAIR_CLASSES, Example, Material, load_labels, prepare
 
 LAYERS: Final = 8
-"""Of 12: the upper ones serve the similarity of sentences; without them the file stays under 90 MB and a statement takes 17 ms."""
+"""Of 12: the upper ones serve the similarity of sentences; without them the file stays under 90 MB and a statement takes 25 ms."""
 FROZEN: Final = 4
 """The lower layers stay as published; what they make of each text is computed once, which makes an epoch twice as fast."""
+RUNS: Final = 6
+"""Whose weights are averaged."""
 EPOCHS: Final = 6
-BATCH: Final = 16
+BATCH: Final = 32
 RATE: Final = 1e-4
 HEAD_RATE: Final = 3e-4
 SMOOTHING: Final = 0.05
 STANCE_WEIGHT: Final = 24.0
 """Of the mean loss over all (proposition, stance) heads, of which nearly all are zeros."""
-SILENT: Final = 0.4
-"""Examples without a statement, for each one with."""
-PAIRS: Final = 0.25
-"""Pairs of text and claim in an epoch, for each example of the main task; each epoch has its own."""
-MIN_EXAMPLES: Final = 10
+PAIRS: Final = 3500
+"""Pairs of text and claim in an epoch; each epoch has its own."""
+STEPS: Final = ("prepare", "fit", "finish")
+
+Weights = dict[str, torch.Tensor]
 
 
 class StanceNetwork(nn.Module):  # type: ignore[misc]
     """The encoder's lower layers with a head each for sides, stances and pairs, on the first and the mean token vector."""
 
-    def __init__(self, base: Path, layers: int, sides: int, stances: int) -> None:
+    def __init__(self, base: Path, sides: int, stances: int) -> None:
         super().__init__()
         self.encoder = AutoModel.from_pretrained(base, dtype=torch.float32)
-        self.encoder.encoder.layer = self.encoder.encoder.layer[:layers]
+        self.encoder.encoder.layer = self.encoder.encoder.layer[:LAYERS]
         for fixed in (
             self.encoder.embeddings,
             self.encoder.encoder.relative_attention_bias,
@@ -87,6 +89,14 @@ class StanceNetwork(nn.Module):  # type: ignore[misc]
         hidden = self._through(self.encoder.encoder.layer[FROZEN:], hidden, attention_mask)
         return self._heads(hidden, attention_mask)
 
+    def trained(self) -> Weights:
+        """A copy of the weights that training changes, on the CPU."""
+        return {name: p.detach().float().cpu().clone() for name, p in self.named_parameters() if p.requires_grad}
+
+    def take(self, weights: Weights) -> None:
+        """Sets the weights that training changes."""
+        self.load_state_dict(weights, strict=False)
+
     def _through(self, layers: Sequence[nn.Module], hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         shut = (1.0 - attention_mask[:, None, None, :].to(hidden.dtype)) * torch.finfo(hidden.dtype).min
         places = self.encoder.encoder.compute_position_bias(hidden)
@@ -106,23 +116,23 @@ class _Texts:
     two of a minimal pair, which are of like length, meet in one batch more often than not.
     """
 
-    def __init__(self, network: StanceNetwork, encodings: Sequence[Any], pad: int) -> None:
-        self._hidden: list[torch.Tensor] = [torch.empty(0)] * len(encodings)
-        self._width = network.width
-        order = sorted(range(len(encodings)), key=lambda i: len(encodings[i].ids))
+    def __init__(self, network: StanceNetwork, texts: Sequence[list[int]], pad: int, device: torch.device) -> None:
+        self._lengths = [len(ids) for ids in texts]
+        starts = [0]
+        for length in self._lengths:
+            starts.append(starts[-1] + length)
+        self._starts = torch.tensor(starts, device=device)
+        kind = torch.bfloat16 if device.type == "cuda" else torch.float16
+        self._hidden = torch.empty((starts[-1], network.width), dtype=kind, device=device)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         network.eval()
-        with torch.no_grad():
+        with torch.no_grad(), _precision(device):
             for start in range(0, len(order), 2 * BATCH):
                 rows = order[start : start + 2 * BATCH]
-                longest = len(encodings[rows[-1]].ids)
-                ids = torch.full((len(rows), longest), pad)
-                mask = torch.zeros((len(rows), longest), dtype=torch.long)
+                ids, mask = _padded([texts[i] for i in rows], pad, device)
+                hidden = network.lower(ids, mask).to(kind)
                 for row, i in enumerate(rows):
-                    ids[row, : len(encodings[i].ids)] = torch.tensor(encodings[i].ids)
-                    mask[row, : len(encodings[i].ids)] = 1
-                hidden = network.lower(ids, mask).half()
-                for row, i in enumerate(rows):
-                    self._hidden[i] = hidden[row, : len(encodings[i].ids)].clone()
+                    self._hidden[starts[i] : starts[i + 1]] = hidden[row, : len(texts[i])]
 
     def batches(
         self, chosen: Sequence[int], rng: random.Random
@@ -131,52 +141,95 @@ class _Texts:
         order = rng.sample(chosen, len(chosen))
         batches: list[list[int]] = []
         for start in range(0, len(order), BATCH * 20):
-            chunk = sorted(order[start : start + BATCH * 20], key=lambda i: len(self._hidden[i]))
+            chunk = sorted(order[start : start + BATCH * 20], key=lambda i: self._lengths[i])
             batches += [chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH)]
         for rows in rng.sample(batches, len(batches)):
-            longest = max(len(self._hidden[i]) for i in rows)
-            hidden = torch.zeros((len(rows), longest, self._width))
-            mask = torch.zeros((len(rows), longest), dtype=torch.long)
-            for row, i in enumerate(rows):
-                hidden[row, : len(self._hidden[i])] = self._hidden[i].float()
-                mask[row, : len(self._hidden[i])] = 1
-            yield rows, hidden, mask
+            yield rows, *self.of(rows)
+
+    def of(self, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The hidden states (n, tokens, width) of some texts and their mask (n, tokens)."""
+        device = self._hidden.device
+        numbers = torch.tensor(rows, device=device)
+        first, after = self._starts[numbers][:, None], self._starts[numbers + 1][:, None]
+        places = first + torch.arange(max(self._lengths[i] for i in rows), device=device)
+        mask = places < after
+        hidden = self._hidden[places.clamp(max=len(self._hidden) - 1)] * mask[..., None]
+        return (hidden if device.type == "cuda" else hidden.float()), mask.long()
 
 
-def train(
-    network: StanceNetwork,
-    tokenizer: Tokenizer,
-    examples: Sequence[Example],
-    pairs: Sequence[Pair],
-    sides: Sequence[str],
-    heads: Sequence[tuple[str, str]],
-    rng: random.Random,
+def _padded(texts: Sequence[list[int]], pad: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(map(len, texts))
+    ids = torch.tensor([[*text, *[pad] * (longest - len(text))] for text in texts], device=device)
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts], device=device)
+    return ids, mask
+
+
+def _precision(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def fit(
+    material: Material, base: Path, *, seed: int, watch: Callable[[StanceNetwork, Weights], None] | None = None
+) -> Weights:
+    """Fine-tunes RUNS networks from the same start, each in an order of its own; returns the mean of their weights.
+
+    watch: told each network and its weights once it is trained. Prints the loss and the seconds of each epoch.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, products on a GPU are not repeatable
+    torch.use_deterministic_algorithms(True)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.manual_seed(seed)
+    network = StanceNetwork(base, len(material.sides), len(material.heads)).to(device)
+    start = network.trained()
+    tokenizer = read_tokenizer(base)
+    pad = tokenizer.token_to_id("<pad>") or 0
+    texts = _Texts(network, [marked(tokenizer, e.text, e.context) for e in material.examples], pad, device)
+    claims = _Texts(
+        network, [e.ids for e in tokenizer.encode_batch([(p.text, p.claim) for p in material.pairs])], pad, device
+    )
+    total: Weights = {}
+    for number in range(RUNS):
+        network.take(start)
+        torch.manual_seed(seed + number)
+        rng = random.Random(f"{seed}/{number}")  # noqa: S311 - seeded, so that it can be repeated
+        print(f"run {number + 1} of {RUNS}", flush=True)
+        _train(network, texts, claims, material, rng, device)
+        weights = network.trained()
+        if watch:
+            watch(network, weights)
+        total = {name: total[name] + weight if total else weight.clone() for name, weight in weights.items()}
+    return {name: weight / RUNS for name, weight in total.items()}
+
+
+def _train(
+    network: StanceNetwork, texts: _Texts, claims: _Texts, material: Material, rng: random.Random, device: torch.device
 ) -> None:
-    """Fine-tunes the network in place; prints the mean loss and the seconds of each epoch."""
-    pad = int(tokenizer.token_to_id("<pad>") or 0)
-    texts = _Texts(network, tokenizer.encode_batch([example.text for example in examples]), pad)
-    claims = _Texts(network, tokenizer.encode_batch([(pair.text, pair.claim) for pair in pairs]), pad)
-    side = torch.tensor([sides.index(example.side) for example in examples])
-    stance = torch.tensor([[float(head in example.stances) for head in heads] for example in examples])
-    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs])
-    share = len(pairs) // EPOCHS
+    examples, pairs = material.examples, material.pairs
+    side = torch.tensor([material.sides.index(example.side) for example in examples], device=device)
+    held = [[float(head in (example.stances or ())) for head in material.heads] for example in examples]
+    stance = torch.tensor(held, device=device)
+    asked = torch.tensor([float(example.stances is not None) for example in examples], device=device)
+    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs], device=device)
+    share = min(PAIRS, len(pairs) // EPOCHS)
     steps = EPOCHS * (math.ceil(len(examples) / BATCH) + math.ceil(share / BATCH))
-    optimiser = torch.optim.AdamW(_groups(network))
+    optimiser = torch.optim.AdamW(_groups(network), fused=device.type == "cuda")
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / (0.06 * steps)) * max(0.0, (steps - step) / steps)
     )
     network.train()
     for epoch in range(EPOCHS):
-        started, total, number = time.monotonic(), 0.0, 0
+        started, total = time.monotonic(), torch.zeros((), device=device)
         main = texts.batches(range(len(examples)), rng)
         other = claims.batches(range(epoch * share, (epoch + 1) * share), rng)
         kinds = ["main"] * math.ceil(len(examples) / BATCH) + ["pairs"] * math.ceil(share / BATCH)
         for kind in rng.sample(kinds, len(kinds)):
             rows, hidden, mask = next(main if kind == "main" else other)
-            side_logits, stance_logits, relation_logits = network.upper(hidden, mask)
+            with _precision(device):
+                side_logits, stance_logits, relation_logits = (logits.float() for logits in network.upper(hidden, mask))
             if kind == "main":
                 loss = functional.cross_entropy(side_logits, side[rows], label_smoothing=SMOOTHING)
-                loss = loss + STANCE_WEIGHT * functional.binary_cross_entropy_with_logits(stance_logits, stance[rows])
+                each = functional.binary_cross_entropy_with_logits(stance_logits, stance[rows], reduction="none")
+                loss = loss + STANCE_WEIGHT * (each.mean(1) * asked[rows]).mean()
             else:
                 loss = functional.cross_entropy(relation_logits, relation[rows], label_smoothing=SMOOTHING)
             optimiser.zero_grad()
@@ -184,10 +237,10 @@ def train(
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             schedule.step()
-            total, number = total + loss.item(), number + 1
-            if number % 100 == 0:
-                print(f"  {number}/{len(kinds)} {total / number:.3f} {time.monotonic() - started:.0f} s", flush=True)
-        print(f"epoch {epoch + 1}: loss {total / number:.3f}, {time.monotonic() - started:.0f} s", flush=True)
+            total += loss.detach()
+        print(
+            f"epoch {epoch + 1}: loss {total.item() / len(kinds):.3f}, {time.monotonic() - started:.0f} s", flush=True
+        )
 
 
 def _groups(network: StanceNetwork) -> list[dict[str, Any]]:
@@ -199,6 +252,51 @@ def _groups(network: StanceNetwork) -> list[dict[str, Any]]:
             decay = 0.0 if name.endswith(("bias", "LayerNorm.weight")) else 0.01
             groups.setdefault((rate, decay), []).append(parameter)
     return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+
+
+def logits_of(
+    network: StanceNetwork, tokenizer: Tokenizer, examples: Sequence[Example]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Examples -> logits of the sides (n, sides) and of the stances (n, stances), on the CPU."""
+    device = next(network.parameters()).device
+    network.eval()
+    found: list[tuple[torch.Tensor, ...]] = []
+    with torch.no_grad(), _precision(device):
+        for start in range(0, len(examples), BATCH):
+            texts = [marked(tokenizer, e.text, e.context) for e in examples[start : start + BATCH]]
+            found.append(network(*_padded(texts, tokenizer.token_to_id("<pad>") or 0, device))[:2])
+    sides, stances = (torch.cat([logits.float().cpu() for logits in column]) for column in zip(*found, strict=True))
+    return sides, stances
+
+
+def read_tokenizer(base: Path) -> Tokenizer:
+    """The published tokenizer, without padding."""
+    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
+
+
+def save(weights: Weights, folder: Path) -> None:
+    """Writes what was trained as half-precision safetensors, one file a layer and one for the heads."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, Weights] = {}
+    for name, weight in weights.items():
+        layer = name.split(".layer.")[1].split(".")[0] if ".layer." in name else None
+        files.setdefault(f"layer-{layer}" if layer else "heads", {})[name] = weight.half().contiguous()
+    for stem, held in files.items():
+        save_file(held, str(folder / f"{stem}.safetensors"))
+
+
+def load(folder: Path) -> Weights:
+    """What `save` wrote."""
+    from safetensors.torch import load_file
+
+    return {
+        name: w.float() for path in sorted(folder.glob("*.safetensors")) for name, w in load_file(str(path)).items()
+    }
 
 
 def export(network: StanceNetwork, path: Path) -> None:
@@ -226,61 +324,73 @@ def export(network: StanceNetwork, path: Path) -> None:
     whole.unlink()
 
 
-def run(
-    labels: Sequence[Path], base: Path, public: Path, folder: Path, debate: Debate, *, seed: int, layers: int = LAYERS
+def finish(
+    material: Material,
+    weights: Weights,
+    base: Path,
+    folder: Path,
+    debate: Debate,
+    labels: Sequence[Path],
+    public: Path,
+    *,
+    seed: int,
 ) -> dict[str, Any]:
-    """Trains, exports, calibrates and scores; writes model.onnx, model.json, tokenizer.json and card.md; returns the scores."""
-    rng = random.Random(seed)  # noqa: S311 - seeded, so that it can be repeated
-    torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(True)
-    passages = training_set.load_labels(labels)
-    learnt = [p for p in passages if training_set.part(p["id"]) == "train"]
-    spoken = [example for passage in learnt for example in training_set.statements(passage)]
-    training_set.check_sides(spoken, debate, MIN_EXAMPLES, ", ".join(map(str, labels)))
-    silent = [e for passage in learnt for e in training_set.silences(passage, rng)]
-    cut_otherwise, mistaken = training_set.as_read(debate, learnt)
-    silent = [*mistaken, *rng.sample(silent, len(silent))][: max(len(mistaken), int(SILENT * len(spoken)))]
-    heads = training_set.heads(spoken, debate, MIN_EXAMPLES)
-    spoken += cut_otherwise
-    pairs = training_set.debate_pairs(spoken, debate, rng) + list(training_set.public_pairs(public, rng))
-    pairs = rng.sample(pairs, min(len(pairs), EPOCHS * int(PAIRS * (len(spoken) + len(silent)))))
-    sides = (*(side.id for side in debate.sides), NONE)
-    print(
-        f"{len(spoken)} statements, {len(silent)} without ({len(mistaken)} mistaken), {len(pairs)} pairs, {len(heads)} heads"
-    )
-    network = StanceNetwork(base, layers, len(sides), len(heads))
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
-    train(network, tokenizer, [*spoken, *silent], pairs, sides, heads, rng)
+    """Writes model.onnx, model.json, tokenizer.json and card.md: exported, calibrated, scored; returns the scores."""
+    from nlp.calibration import calibrate, description, held_out_scores
+    from nlp.model_card import write_card
+
+    network = StanceNetwork(base, len(material.sides), len(material.heads))
+    network.take(weights)
     folder.mkdir(parents=True, exist_ok=True)
     export(network, folder / "model.onnx")
     shutil.copyfile(base / "tokenizer.json", folder / "tokenizer.json")
-    told = description(folder, debate, sides, heads, seed)
+    told = description(folder, debate, material.sides, material.heads, seed)
     (folder / "model.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    return finish(folder, debate, passages, public)
-
-
-def finish(folder: Path, debate: Debate, passages: Sequence[Passage], public: Path) -> dict[str, Any]:
-    """Calibrates the weights in a folder, scores them and writes their card; returns the scores."""
+    passages = load_labels(labels)
     calibrate(folder, debate, passages, public)
     scores = held_out_scores(folder, debate, passages, public)
     write_card(folder, scores, layers=LAYERS)
     return scores
 
 
+def run(labels: Sequence[Path], base: Path, public: Path, folder: Path, *, seed: int) -> dict[str, Any]:
+    """The three steps at once: trains on the labelled passages of some folders, and returns the scores."""
+    debate = load_debate()
+    material = prepare(labels, public, debate, seed=seed, pairs=EPOCHS * PAIRS)
+    weights = fit(material, base, seed=seed)
+    return finish(material, weights, base, folder, debate, labels, public, seed=seed)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of the recipe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="Folder of the published all-mpnet-base-v2.")
-    parser.add_argument("--pairs", type=Path, required=True, help="Folder with perspectrum.jsonl.gz.")
+    parser.add_argument("steps", nargs="*", choices=[*STEPS, []], help="Which steps; all three without.")
+    parser.add_argument("--base", type=Path, help="Folder of the published all-mpnet-base-v2.")
+    parser.add_argument("--pairs", type=Path, help="Folder with perspectrum.jsonl.gz.")
     parser.add_argument("--labels", type=Path, action="append", help="Folder of labelled passages; may be repeated.")
+    parser.add_argument(
+        "--material", type=Path, default=Path("build/stance/material.json.gz"), help="Between the steps."
+    )
+    parser.add_argument("--weights", type=Path, default=Path("build/stance/weights"), help="Likewise, a folder.")
     parser.add_argument("--output", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    steps = options.steps or STEPS
     labels = options.labels or [Path(__file__).with_name("labels")]
-    scores = run(labels, options.base, options.pairs, options.output, load_debate(), seed=options.seed)
-    print(json.dumps(scores, indent=1))
+    debate = load_debate()
+    if "prepare" in steps:
+        options.material.parent.mkdir(parents=True, exist_ok=True)
+        prepare(labels, options.pairs, debate, seed=options.seed, pairs=EPOCHS * PAIRS).save(options.material)
+    material = Material.load(options.material)
+    print(f"{len(material.examples)} examples, {len(material.pairs)} pairs, {len(material.heads)} heads", flush=True)
+    if "fit" in steps:
+        save(fit(material, options.base, seed=options.seed), options.weights)
+    if "finish" in steps:
+        weights = load(options.weights)
+        scores = finish(
+            material, weights, options.base, options.output, debate, labels, options.pairs, seed=options.seed
+        )
+        print(json.dumps(scores, indent=1))
 
 
 if __name__ == "__main__":

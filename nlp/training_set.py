@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from db.models import InputError
 from nlp.debate import Debate
+from nlp.quotes import paragraph
 from nlp.scoring import LEAST_OVERLAP, Passage, held_out, load_passages, overlap
 
 NONE: Final = "none"
@@ -25,6 +26,11 @@ PAIR_CLASSES: Final = ("agree", "disagree", "neither")
 
 Part = Literal["train", "tune", "held-out"]
 
+SILENT: Final = 0.4
+"""Examples without a statement, for each one with."""
+MIN_EXAMPLES: Final = 10
+"""Statements from which a side can be learnt, and a stance on a proposition gets a head of its own."""
+
 _SENTENCE = re.compile(r"[^.!?]+[.!?]+[\"”’')]*|\S[^.!?]*$")
 _LEAST_CHARACTERS: Final = 20
 """A shorter piece of a text says nothing that could be judged."""
@@ -32,12 +38,15 @@ _LEAST_CHARACTERS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A stretch of text with what it says. side: a side of the debate, or NONE; stances: (proposition id, stance)."""
+    """A stretch of text with what it says. side: a side of the debate, or NONE."""
 
     passage: str
     text: str
     side: str
-    stances: frozenset[tuple[str, str]] = frozenset()
+    stances: frozenset[tuple[str, str]] | None = frozenset()
+    """(proposition id, stance); None where nobody has said what the text asserts."""
+    context: str = ""
+    """The paragraph that the text stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,16 @@ def load_labels(folders: Sequence[Path]) -> list[Passage]:
     return [passage for folder in folders for passage in load_passages(folder)]
 
 
+def reviewed(passage: Passage) -> bool:
+    """Whether the labels are a review's (nlp/review_labels.py), which says nothing of propositions."""
+    return bool(passage.get("register") == "review")
+
+
+def of_part(passages: Sequence[Passage], wanted: Part) -> list[Passage]:
+    """The passages of one part. What was reviewed is only trained on: it has no propositions to calibrate or to score by."""
+    return [p for p in passages if part(p["id"]) == wanted and (wanted == "train" or not reviewed(p))]
+
+
 def statements(passage: Passage) -> list[Example]:
     """The labelled statements of a passage."""
     return [
@@ -68,7 +87,8 @@ def statements(passage: Passage) -> list[Example]:
             passage["id"],
             passage["text"][labelled["start"] : labelled["end"]],
             labelled["side"],
-            frozenset((p["id"], p["stance"]) for p in labelled["propositions"]),
+            None if reviewed(passage) else frozenset((p["id"], p["stance"]) for p in labelled["propositions"]),
+            paragraph(passage["text"], labelled["start"], labelled["end"]),
         )
         for labelled in passage["statements"]
     ]
@@ -84,9 +104,10 @@ def silences(passage: Passage, rng: random.Random) -> list[Example]:
     while number < len(pieces):
         last = number + rng.choice((0, 0, 1))
         last = number if last >= len(pieces) or not free[last] else last
-        stretch = text[pieces[number][0] : pieces[last][1]].strip()
+        start, end = pieces[number][0], pieces[last][1]
+        stretch = text[start:end].strip()
         if free[number] and len(stretch) >= _LEAST_CHARACTERS:
-            found.append(Example(passage["id"], stretch, NONE))
+            found.append(Example(passage["id"], stretch, NONE, context=paragraph(text, start, end)))
         number = last + 1
     return found
 
@@ -108,18 +129,19 @@ def as_read(debate: Debate, passages: Sequence[Passage]) -> tuple[list[Example],
         labelled = statements(passage)
         for taken in reading.statements:
             text = passage["text"][taken.start : taken.end]
+            context = paragraph(passage["text"], taken.start, taken.end)
             shares = [overlap(taken.start, taken.end, statement) for statement in passage["statements"]]
             best = max(range(len(shares)), key=shares.__getitem__, default=None)
             if best is None or not shares[best]:
-                mistaken.append(Example(passage["id"], text, NONE))
+                mistaken.append(Example(passage["id"], text, NONE, context=context))
             elif LEAST_OVERLAP <= shares[best] < 1:
-                cut_otherwise.append(replace(labelled[best], text=text))
+                cut_otherwise.append(replace(labelled[best], text=text, context=context))
     return cut_otherwise, mistaken
 
 
 def heads(examples: Sequence[Example], debate: Debate, least: int) -> list[tuple[str, str]]:
     """The (proposition, stance) with at least so many statements: each gets a head of its own."""
-    counts = Counter(stance for example in examples for stance in example.stances)
+    counts = Counter(stance for example in examples for stance in example.stances or ())
     pairs = ((p.id, stance) for p in debate.propositions for stance in PAIR_CLASSES[:2])
     return [pair for pair in pairs if counts[pair] >= least]
 
@@ -129,6 +151,8 @@ def debate_pairs(examples: Sequence[Example], debate: Debate, rng: random.Random
     texts = {p.id: p.text for p in debate.propositions}
     pairs: list[Pair] = []
     for example in examples:
+        if example.stances is None:
+            continue
         taken = sorted((p, stance) for p, stance in example.stances if p in texts)
         if taken:
             proposition, stance = rng.choice(taken)
@@ -164,3 +188,72 @@ def check_sides(examples: Sequence[Example], debate: Debate, least: int, where: 
     for side in debate.sides:
         if sum(example.side == side.id for example in examples) < least:
             raise InputError(f'{where}: fewer than {least} statements to train on are "{side.id}"; label more of them')
+
+
+# --- all of it together ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that a training run needs; a file of its own, so that it can be trained from where there is no reader."""
+
+    sides: tuple[str, ...]
+    """The columns of the side head; the last is NONE."""
+    heads: tuple[tuple[str, str], ...]
+    """The columns of the stance head: (proposition id, stance)."""
+    examples: tuple[Example, ...]
+    pairs: tuple[Pair, ...]
+    tune: tuple[Example, ...]
+    """The labelled statements of the tuning part, to watch a run by."""
+
+    def save(self, path: Path) -> None:
+        """Writes it as gzipped JSON."""
+        rows = {
+            part_: [
+                [e.passage, e.text, e.side, None if e.stances is None else sorted(e.stances), e.context] for e in some
+            ]
+            for part_, some in (("examples", self.examples), ("tune", self.tune))
+        }
+        told = {"sides": self.sides, "heads": self.heads, "pairs": [[p.text, p.claim, p.relation] for p in self.pairs]}
+        with gzip.open(path, "wt", encoding="utf-8") as file:
+            json.dump(told | rows, file)
+
+    @classmethod
+    def load(cls, path: Path) -> Material:
+        """Reads what `save` wrote; InputError when it is something else."""
+        try:
+            with gzip.open(path, "rt", encoding="utf-8") as file:
+                told = json.load(file)
+            examples, tune = (
+                tuple(
+                    Example(passage, text, side, None if held is None else frozenset(map(tuple, held)), context)
+                    for passage, text, side, held, context in told[part_]
+                )
+                for part_ in ("examples", "tune")
+            )
+            pairs = tuple(Pair(*pair) for pair in told["pairs"])
+            return cls(tuple(told["sides"]), tuple(map(tuple, told["heads"])), examples, pairs, tune)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not what `python -m nlp.train prepare` writes ({error})") from error
+
+
+def prepare(labels: Sequence[Path], public: Path, debate: Debate, *, seed: int, pairs: int) -> Material:
+    """Labelled passages and public pairs -> what is trained on. pairs: how many pairs of text and claim at most."""
+    rng = random.Random(seed)  # noqa: S311 - seeded, so that it can be repeated
+    passages = load_labels(labels)
+    learnt = of_part(passages, "train")
+    spoken = [example for passage in learnt for example in statements(passage)]
+    check_sides(spoken, debate, MIN_EXAMPLES, ", ".join(map(str, labels)))
+    silent = [e for passage in learnt for e in silences(passage, rng)]
+    cut_otherwise, mistaken = as_read(debate, learnt)
+    silent = [*mistaken, *rng.sample(silent, len(silent))][: max(len(mistaken), int(SILENT * len(spoken)))]
+    columns = heads(spoken, debate, MIN_EXAMPLES)
+    spoken += cut_otherwise
+    paired = debate_pairs(spoken, debate, rng) + list(public_pairs(public, rng))
+    return Material(
+        (*(side.id for side in debate.sides), NONE),
+        tuple(columns),
+        (*spoken, *silent),
+        tuple(rng.sample(paired, min(len(paired), pairs))),
+        tuple(example for passage in of_part(passages, "tune") for example in statements(passage)),
+    )

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -147,3 +148,13 @@ def test_what_reviewers_differ_on_is_no_label() -> None:
     said = [(Review(*place, name, "right", side, "Ana"), "text") for name, side in (("a", "open"), ("b", "closed"))]
     assert labelled_passages(said) == []
     assert len(labelled_passages([*said[:1], (Review(*place, "b", "right", "open", "Ana"), "text")])) == 1
+
+
+def test_training_says_in_one_line_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database = fill(tmp_path / "debate.db")
+    arguments = ["train", "--db", str(database), "--base", str(tmp_path), "--pairs", str(tmp_path)]
+    assert debatewatch.main([*arguments, "--from-reviews"]) == 2
+    assert "no reviews to train from" in capsys.readouterr().err
+    if find_spec("torch") is None:
+        assert debatewatch.main(arguments) == 2
+        assert "training needs the extra `train`" in capsys.readouterr().err

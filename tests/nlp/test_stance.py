@@ -11,7 +11,8 @@ import pytest
 
 from db.models import Judgement, ModelError, Position
 from nlp.debate import Debate, Proposition, Side, load_debate
-from nlp.encoder import FOLDER, Encoder, describe
+from nlp.embeddings import load_onnx
+from nlp.encoder import AFTER, BEFORE, FOLDER, MAX_TOKENS, Encoder, describe, marked
 from nlp.scoring import load_passages
 from nlp.stance import StanceInput, StanceModel, side_of
 from nlp.training_set import Example, part, statements
@@ -84,18 +85,18 @@ def test_held_out_statements_are_judged_far_better_than_by_the_commonest_side(
     model: StanceModel, held_out: list[Example]
 ) -> None:
     some = held_out[::4]
-    judged = model.judge([StanceInput(e.text) for e in some])
+    judged = model.judge([StanceInput(e.text, context=e.context) for e in some])
     right = sum(j is not None and j.side == e.side for j, e in zip(judged, some, strict=True))
     assert len(some) > 150
     assert right > max(Counter(e.side for e in some).values()) + 0.15 * len(some)
     claims = [{(p.proposition_id, p.stance) for p in j.positions} if j else set() for j in judged]
-    found = sum(len(c & e.stances) for c, e in zip(claims, some, strict=True))
-    assert 2 * found / sum(len(c) + len(e.stances) for c, e in zip(claims, some, strict=True)) > 0.4
+    found = sum(len(c & (e.stances or set())) for c, e in zip(claims, some, strict=True))
+    assert 2 * found / sum(len(c) + len(e.stances or ()) for c, e in zip(claims, some, strict=True)) > 0.4
 
 
 def test_neither_side_is_favoured(model: StanceModel, held_out: list[Example]) -> None:
     some = held_out[1::4]
-    judged = model.judge([StanceInput(e.text) for e in some])
+    judged = model.judge([StanceInput(e.text, context=e.context) for e in some])
     sides = [(j.side if j else "none", e.side) for j, e in zip(judged, some, strict=True)]
     recall = {
         side: sum(found == side for found, truth in sides if truth == side) / sum(truth == side for _, truth in sides)
@@ -124,7 +125,7 @@ def test_a_speakers_name_never_decides(model: StanceModel) -> None:
 
 
 def test_positions_never_argue_against_the_side(model: StanceModel, debate: Debate, held_out: list[Example]) -> None:
-    for judgement in model.judge([StanceInput(e.text) for e in held_out[2::9]]):
+    for judgement in model.judge([StanceInput(e.text, context=e.context) for e in held_out[2::9]]):
         if judgement is None or judgement.side == "mixed":
             continue
         for position in judgement.positions:
@@ -138,6 +139,22 @@ def test_a_text_longer_than_the_model_reads_is_judged_by_its_beginning(model: St
     (short,) = _judge(model, OPEN + " It was so." * 60)
     (longer,) = _judge(model, OPEN + " It was so." * 6_000)
     assert (short.side, longer.side) == ("open", "open")
+
+
+def test_a_statement_is_read_amid_the_nearest_words_of_its_paragraph() -> None:
+    _, tokenizer = load_onnx(FOLDER / "model.onnx", FOLDER / "tokenizer.json", 1)
+    said = "Keep them shut."
+    context = "far away " * 40 + f"Asked about weights, she laughed. {said} Then she left " + "at once " * 40
+
+    def words(text: str, context: str = "") -> str:
+        return " ".join(tokenizer.id_to_token(number) for number in marked(tokenizer, text, context))
+
+    assert words(said) == words(said, "Another paragraph.") == "<s> [ keep them shut . ] </s>"
+    read = words(said, context)
+    assert "asked about weights , she laughed . [ keep them shut . ] then she left at once" in read
+    assert len(read.split()) == BEFORE + AFTER + 4 + 4
+    long = "word " * 400
+    assert len(marked(tokenizer, long.strip(), "before " + long + "after")) == MAX_TOKENS
 
 
 def test_another_debate_is_judged_by_wording_and_examples_without_training() -> None:

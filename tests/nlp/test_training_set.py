@@ -59,6 +59,39 @@ def test_no_text_stands_in_two_parts() -> None:
         assert seen.setdefault(text, part(passage["id"])) == part(passage["id"]), passage["id"]
 
 
+def test_a_review_teaches_the_side_and_nothing_of_propositions(passage: Passage) -> None:
+    seen = {**passage, "register": "review"}
+    (example,) = training_set.statements(seen)
+    assert (example.side, example.stances) == ("open", None)
+    assert training_set.debate_pairs([example], load_debate(), random.Random(0)) == []
+    assert training_set.heads([example] * 20, load_debate(), 3) == []
+
+
+def test_reviews_are_trained_on_and_never_scored_by(passage: Passage) -> None:
+    many = [{**passage, "id": f"review-{number}", "register": "review"} for number in range(60)]
+    assert training_set.of_part(many, "tune") == training_set.of_part(many, "held-out") == []
+    assert 0 < len(training_set.of_part(many, "train")) < 60
+
+
+def test_the_material_of_a_training_run_can_be_carried_as_a_file(passage: Passage, tmp_path: Path) -> None:
+    labels = [{**passage, "id": f"a-{number}"} for number in range(400)]
+    for number, side in enumerate(("closed", "mixed", "neutral")):
+        for held in labels[number * 80 : number * 80 + 80]:
+            held["statements"] = [{**held["statements"][0], "side": side}]
+    (tmp_path / "labels.jsonl").write_text("".join(json.dumps(held) + "\n" for held in labels), encoding="utf-8")
+    prepared = training_set.prepare([tmp_path], tmp_path, load_debate(), seed=0, pairs=50)
+    assert prepared.sides[-1] == NONE
+    assert {e.side for e in prepared.examples} == {"open", "closed", "mixed", "neutral", NONE}
+    assert len(prepared.pairs) == 50
+    assert {part(e.passage) for e in prepared.examples} == {"train"}
+    assert {part(e.passage) for e in prepared.tune} == {"tune"}
+    prepared.save(tmp_path / "material.json.gz")
+    assert training_set.Material.load(tmp_path / "material.json.gz") == prepared
+    (tmp_path / "other.gz").write_bytes(gzip.compress(b"{}"))
+    with pytest.raises(InputError, match=r"other\.gz: not what"):
+        training_set.Material.load(tmp_path / "other.gz")
+
+
 def test_stretches_without_a_statement_touch_none(passage: Passage) -> None:
     found = [text for seed in range(9) for text in training_set.silences(passage, random.Random(seed))]
     assert {"The vote is on Monday.", "Lunch follows at noon."} <= {example.text for example in found}
