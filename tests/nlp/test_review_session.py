@@ -150,11 +150,13 @@ def test_what_reviewers_differ_on_is_no_label() -> None:
     assert len(labelled_passages([*said[:1], (Review(*place, "b", "right", "open", "Ana"), "text")])) == 1
 
 
-def test_training_says_in_one_line_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_says_in_one_line_what_it_lacks(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     database = fill(tmp_path / "debate.db")
     arguments = ["train", "--db", str(database), "--base", str(tmp_path), "--pairs", str(tmp_path)]
-    assert debatewatch.main([*arguments, "--from-reviews"]) == 2
-    assert "no reviews to train from" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        debatewatch.main([*arguments, "--from-reviews"])
+    assert "no reviews to train from" in capfd.readouterr().err
     if find_spec("torch") is None:
-        assert debatewatch.main(arguments) == 2
-        assert "training needs the extra `train`" in capsys.readouterr().err
+        with pytest.raises(SystemExit, match="2"):
+            debatewatch.main(arguments)
+        assert "training needs the extra `train`" in capfd.readouterr().err
