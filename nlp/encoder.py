@@ -106,10 +106,10 @@ class Encoder:
         return [np.asarray(logits[0], np.float32) for logits in found]
 
 
-def marked(tokenizer: Any, text: str, context: str = "") -> list[int]:
+def marked(tokenizer: Any, text: str, context: str = "", window: tuple[int, int] = (BEFORE, AFTER)) -> list[int]:
     """Token ids of a stretch of text in square brackets, amid the nearest tokens of its paragraph; at most MAX_TOKENS.
 
-    tokenizer: one of the library tokenizers. A context that does not hold the text is left out.
+    tokenizer: one of the library tokenizers. window: tokens before and after. A context without the text is left out.
     """
     start = context.find(text)
     around = (context[:start], context[start + len(text) :]) if start >= 0 else ("", "")
@@ -117,8 +117,8 @@ def marked(tokenizer: Any, text: str, context: str = "") -> list[int]:
     first, last, opens, closes = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "[", "]"))
     body = body[: MAX_TOKENS - 4]
     room = MAX_TOKENS - 4 - len(body)
-    before = before[max(0, len(before) - min(BEFORE, room)) :]
-    after = after[: min(AFTER, room - len(before))]
+    before = before[max(0, len(before) - min(window[0], room)) :]
+    after = after[: min(window[1], room - len(before))]
     return [first, *before, opens, *body, closes, *after, last]
 
 

@@ -17,8 +17,8 @@ _CARD = """# {name}: statement -> side and propositions
   divisible by 10) and a twentieth to calibrate on (remainder 5 by 20); the same statements as the reader cuts them; stretches of
   the same passages without a statement, those that the reader mistakes for one among them; and Perspectrum's train part (Chen
   et al. 2019, CC-BY-SA-4.0) for claims in plain words. No name of a speaker is put before a text: nobody is judged by reputation.
-- **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): the weights of several runs averaged; a few
-  minutes on a GPU, on two cores about an hour and a half a run.
+- **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): the better of two runs; a few minutes on a GPU
+  (where these weights come from: bfloat16, one H200), on two cores about an hour and a half a run.
 - **Calibration**, on passages not trained on: {calibration}
 - **Licence**: Apache-2.0.
 - **sha256** of model.onnx: {sha256}

@@ -195,7 +195,7 @@ def _name_row(doc: Doc, text: str, run: NameRun, labels: list[tuple[int, int, st
         row[f"before:{nearby.group(1).casefold()}"] = 1.0
     follows = re.match(r"['’]?(\W*\w+)", after)
     if follows is not None:
-        row[f"after:{follows.group(1).strip().casefold()}"] = 1.0
+        row[f"after:{' '.join(follows.group(1).casefold().split())}"] = 1.0
     for start, end, label in labels:
         if start < run.end and run.start < end:
             row[f"ner:{label}:{'whole' if (start, end) == (run.start, run.end) else 'part'}"] = 1.0

@@ -48,6 +48,8 @@ def save_weights(weights: ReaderWeights, folder: Path = FOLDER) -> str:
     arrays: dict[str, np.ndarray] = {}
     for label, model in {"speaker": weights.speaker, "view": weights.view, **weights.kinds}.items():
         names = sorted(name for name, weight in model.weights.items() if abs(weight) > 1e-4)
+        if any("\n" in name for name in names):
+            raise ValueError(f"{label}: the name of a feature runs over a line's end, where names are parted")
         arrays[f"{label}_names"] = np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
         arrays[f"{label}_weights"] = np.array([model.weights[name] for name in names], dtype=np.float16)
     path = folder / "weights.npz"
