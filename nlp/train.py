@@ -23,6 +23,7 @@ import random
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,8 +34,8 @@ from torch.nn import functional
 from transformers import AutoModel
 
 from nlp.debate import Debate, load_debate
-from nlp.encoder import FOLDER, MAX_TOKENS, marked
-from nlp.training_set import PAIR_CLASSES, Material, load_labels, prepare
+from nlp.encoder import AFTER, BEFORE, FOLDER, MAX_TOKENS, marked
+from nlp.training_set import PAIR_CLASSES, Material, Pair, load_labels, prepare
 
 LAYERS: Final = 8
 """Of 12: the upper ones serve the similarity of sentences; without them the file stays under 90 MB and a statement takes 25 ms."""
@@ -42,19 +43,35 @@ FROZEN: Final = 4
 """The lower layers stay as published; what they make of each text is computed once, which makes an epoch twice as fast."""
 RUNS: Final = 2
 WINDOW: Final = (60, 30)
-"""Tokens before and after a statement in training. Reading takes fewer (nlp/encoder.py), which costs half a point and half the time."""
-EPOCHS: Final = 6
-BATCH: Final = 64
-RATE: Final = 1.4e-4
-HEAD_RATE: Final = 3e-4
+"""Tokens before and after a statement in training. Reading takes fewer (nlp/encoder.py): half a point less for half the time."""
+HEADS_FASTER: Final = 2.0
+"""The rate of the heads, for that of the layers."""
 SMOOTHING: Final = 0.05
 STANCE_WEIGHT: Final = 24.0
 """Of the mean loss over all (proposition, stance) heads, of which nearly all are zeros."""
-PAIRS: Final = 3500
-"""Pairs of text and claim in an epoch; each epoch has its own."""
+READ_AT_ONCE: Final = 64
 STEPS: Final = ("prepare", "fit", "finish")
 
 Weights = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One stage of training. pairs: pairs of text and claim in an epoch, each epoch its own."""
+
+    epochs: int
+    batch: int
+    rate: float
+    pairs: int
+
+
+LEARN: Final = Plan(epochs=6, batch=64, rate=1.4e-4, pairs=3500)
+SETTLE: Final = Plan(epochs=1, batch=16, rate=4e-5, pairs=8000)
+"""After the best run, with statements as they will be read: claims in plain words have too small a share of the runs."""
+SETTLED: Final = 4000
+"""Examples of that stage."""
+STEP: Final = 0.7
+"""How far the weights go towards those after the last stage (Wortsman et al. 2022, "Robust fine-tuning"): all of it costs sides."""
 
 
 class StanceNetwork(nn.Module):  # type: ignore[misc]
@@ -128,22 +145,22 @@ class _Texts:
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         network.eval()
         with torch.no_grad(), _precision(device):
-            for start in range(0, len(order), 2 * BATCH):
-                rows = order[start : start + 2 * BATCH]
+            for start in range(0, len(order), READ_AT_ONCE):
+                rows = order[start : start + READ_AT_ONCE]
                 ids, mask = _padded([texts[i] for i in rows], pad, device)
                 hidden = network.lower(ids, mask).to(kind)
                 for row, i in enumerate(rows):
                     self._hidden[starts[i] : starts[i + 1]] = hidden[row, : len(texts[i])]
 
     def batches(
-        self, chosen: Sequence[int], rng: random.Random
+        self, chosen: Sequence[int], size: int, rng: random.Random
     ) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
         """The chosen texts, each once: their numbers, hidden states (n, tokens, width) and mask (n, tokens)."""
         order = rng.sample(chosen, len(chosen))
         batches: list[list[int]] = []
-        for start in range(0, len(order), BATCH * 20):
-            chunk = sorted(order[start : start + BATCH * 20], key=lambda i: self._lengths[i])
-            batches += [chunk[i : i + BATCH] for i in range(0, len(chunk), BATCH)]
+        for start in range(0, len(order), 20 * size):
+            chunk = sorted(order[start : start + 20 * size], key=lambda i: self._lengths[i])
+            batches += [chunk[i : i + size] for i in range(0, len(chunk), size)]
         for rows in rng.sample(batches, len(batches)):
             yield rows, *self.of(rows)
 
@@ -178,48 +195,81 @@ def fit(material: Material, base: Path, *, seed: int) -> Weights:
     torch.use_deterministic_algorithms(True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
-    network = StanceNetwork(base, len(material.sides), len(material.heads)).to(device)
+    network: StanceNetwork = StanceNetwork(base, len(material.sides), len(material.heads)).to(device)
     start = network.trained()
     tokenizer = read_tokenizer(base)
-    pad = tokenizer.token_to_id("<pad>") or 0
-    texts = _Texts(network, [marked(tokenizer, e.text, e.context, WINDOW) for e in material.examples], pad, device)
-    claims = _Texts(
-        network, [e.ids for e in tokenizer.encode_batch([(p.text, p.claim) for p in material.pairs])], pad, device
-    )
+    texts = _examples(network, tokenizer, material, WINDOW, device)
+    mixed = _pairs(network, tokenizer, material.pairs, device)
     best, kept = -1.0, start
     for number in range(RUNS):
         network.take(start)
         torch.manual_seed(seed + number)
         rng = random.Random(f"{seed}/{number}")  # noqa: S311 - seeded, so that it can be repeated
-        _train(network, texts, claims, material, rng, device)
+        _train(network, texts, mixed, material, LEARN, rng, device)
         right = _sides_right(network, tokenizer, material)
         print(f"run {number + 1} of {RUNS}: {right:.3f} of the sides of the tuning part right", flush=True)
         if right > best:
             best, kept = right, network.trained()
-    return kept
+    network.take(kept)
+    settle(network, tokenizer, material, device, seed=seed)
+    network.take({name: (1 - STEP) * kept[name] + STEP * weight for name, weight in network.trained().items()})
+    print(f"settled: {_sides_right(network, tokenizer, material):.3f} right", flush=True)
+    return network.trained()
+
+
+def settle(
+    network: StanceNetwork, tokenizer: Tokenizer, material: Material, device: torch.device, *, seed: int
+) -> None:
+    """The last stage, slower: some of the examples as they will be read, and claims in plain words."""
+    torch.manual_seed(seed)
+    rng = random.Random(seed)  # noqa: S311 - seeded, so that it can be repeated
+    some = replace(material, examples=tuple(rng.sample(material.examples, min(SETTLED, len(material.examples)))))
+    texts = _examples(network, tokenizer, some, (BEFORE, AFTER), device)
+    _train(network, texts, _pairs(network, tokenizer, material.public, device), some, SETTLE, rng, device)
+
+
+def _examples(
+    network: StanceNetwork, tokenizer: Tokenizer, material: Material, window: tuple[int, int], device: torch.device
+) -> _Texts:
+    ids = [marked(tokenizer, e.text, e.context, window) for e in material.examples]
+    return _Texts(network, ids, tokenizer.token_to_id("<pad>") or 0, device)
+
+
+def _pairs(
+    network: StanceNetwork, tokenizer: Tokenizer, pairs: Sequence[Pair], device: torch.device
+) -> tuple[_Texts, torch.Tensor]:
+    ids = [encoding.ids for encoding in tokenizer.encode_batch([(pair.text, pair.claim) for pair in pairs])]
+    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs], device=device)
+    return _Texts(network, ids, tokenizer.token_to_id("<pad>") or 0, device), relation
 
 
 def _train(
-    network: StanceNetwork, texts: _Texts, claims: _Texts, material: Material, rng: random.Random, device: torch.device
+    network: StanceNetwork,
+    texts: _Texts,
+    pairs: tuple[_Texts, torch.Tensor],
+    material: Material,
+    plan: Plan,
+    rng: random.Random,
+    device: torch.device,
 ) -> None:
-    examples, pairs = material.examples, material.pairs
+    examples = material.examples
+    claims, relation = pairs
     side = torch.tensor([material.sides.index(example.side) for example in examples], device=device)
     held = [[float(head in (example.stances or ())) for head in material.heads] for example in examples]
     stance = torch.tensor(held, device=device)
     asked = torch.tensor([float(example.stances is not None) for example in examples], device=device)
-    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs], device=device)
-    share = min(PAIRS, len(pairs) // EPOCHS)
-    steps = EPOCHS * (math.ceil(len(examples) / BATCH) + math.ceil(share / BATCH))
-    optimiser = torch.optim.AdamW(_groups(network), fused=device.type == "cuda")
+    share = min(plan.pairs, len(relation) // plan.epochs)
+    kinds = ["main"] * math.ceil(len(examples) / plan.batch) + ["pairs"] * math.ceil(share / plan.batch)
+    steps = plan.epochs * len(kinds)
+    optimiser = torch.optim.AdamW(_groups(network, plan.rate), fused=device.type == "cuda")
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / (0.06 * steps)) * max(0.0, (steps - step) / steps)
     )
     network.train()
-    for epoch in range(EPOCHS):
+    for epoch in range(plan.epochs):
         started, total = time.monotonic(), torch.zeros((), device=device)
-        main = texts.batches(range(len(examples)), rng)
-        other = claims.batches(range(epoch * share, (epoch + 1) * share), rng)
-        kinds = ["main"] * math.ceil(len(examples) / BATCH) + ["pairs"] * math.ceil(share / BATCH)
+        main = texts.batches(range(len(examples)), plan.batch, rng)
+        other = claims.batches(range(epoch * share, (epoch + 1) * share), plan.batch, rng)
         for kind in rng.sample(kinds, len(kinds)):
             rows, hidden, mask = next(main if kind == "main" else other)
             with _precision(device):
@@ -241,15 +291,15 @@ def _train(
         )
 
 
-def _groups(network: StanceNetwork) -> list[dict[str, Any]]:
+def _groups(network: StanceNetwork, rate: float) -> list[dict[str, Any]]:
     """What is trained, heads faster than layers; no decay of weights on biases and norms."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            rate = RATE if name.startswith("encoder.") else HEAD_RATE
+            faster = 1.0 if name.startswith("encoder.") else HEADS_FASTER
             decay = 0.0 if name.endswith(("bias", "LayerNorm.weight")) else 0.01
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+            groups.setdefault((rate * faster, decay), []).append(parameter)
+    return [{"params": p, "lr": speed, "weight_decay": decay} for (speed, decay), p in groups.items()]
 
 
 def _sides_right(network: StanceNetwork, tokenizer: Tokenizer, material: Material) -> float:
@@ -259,9 +309,9 @@ def _sides_right(network: StanceNetwork, tokenizer: Tokenizer, material: Materia
     network.eval()
     right = 0
     with torch.no_grad(), _precision(device):
-        for start in range(0, len(material.tune), BATCH):
-            examples = material.tune[start : start + BATCH]
-            ids, mask = _padded([marked(tokenizer, e.text, e.context, WINDOW) for e in examples], pad, device)
+        for start in range(0, len(material.tune), READ_AT_ONCE):
+            examples = material.tune[start : start + READ_AT_ONCE]
+            ids, mask = _padded([marked(tokenizer, e.text, e.context) for e in examples], pad, device)
             likeliest = network(ids, mask)[0][:, :-1].argmax(1).tolist()
             right += sum(material.sides[side] == e.side for side, e in zip(likeliest, examples, strict=True))
     return right / len(material.tune)
@@ -354,7 +404,7 @@ def finish(
 def run(labels: Sequence[Path], base: Path, public: Path, folder: Path, *, seed: int) -> dict[str, Any]:
     """The three steps at once: trains on the labelled passages of some folders, and returns the scores."""
     debate = load_debate()
-    material = prepare(labels, public, debate, seed=seed, pairs=EPOCHS * PAIRS)
+    material = prepare(labels, public, debate, seed=seed, pairs=LEARN.epochs * LEARN.pairs)
     weights = fit(material, base, seed=seed)
     return finish(material, weights, base, folder, debate, labels, public, seed=seed)
 
@@ -378,7 +428,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debate = load_debate()
     if "prepare" in steps:
         options.material.parent.mkdir(parents=True, exist_ok=True)
-        prepare(labels, options.pairs, debate, seed=options.seed, pairs=EPOCHS * PAIRS).save(options.material)
+        prepare(labels, options.pairs, debate, seed=options.seed, pairs=LEARN.epochs * LEARN.pairs).save(
+            options.material
+        )
     material = Material.load(options.material)
     print(f"{len(material.examples)} examples, {len(material.pairs)} pairs, {len(material.heads)} heads", flush=True)
     if "fit" in steps:

@@ -203,6 +203,9 @@ class Material:
     """The columns of the stance head: (proposition id, stance)."""
     examples: tuple[Example, ...]
     pairs: tuple[Pair, ...]
+    """Of statements and propositions, and public ones."""
+    public: tuple[Pair, ...]
+    """All public ones."""
     tune: tuple[Example, ...]
     """The labelled statements of the tuning part, to watch a run by."""
 
@@ -214,7 +217,12 @@ class Material:
             ]
             for part_, some in (("examples", self.examples), ("tune", self.tune))
         }
-        told = {"sides": self.sides, "heads": self.heads, "pairs": [[p.text, p.claim, p.relation] for p in self.pairs]}
+        told = {
+            "sides": self.sides,
+            "heads": self.heads,
+            "pairs": [[p.text, p.claim, p.relation] for p in self.pairs],
+            "public": [[p.text, p.claim, p.relation] for p in self.public],
+        }
         with gzip.open(path, "wt", encoding="utf-8") as file:
             json.dump(told | rows, file)
 
@@ -231,8 +239,8 @@ class Material:
                 )
                 for part_ in ("examples", "tune")
             )
-            pairs = tuple(Pair(*pair) for pair in told["pairs"])
-            return cls(tuple(told["sides"]), tuple(map(tuple, told["heads"])), examples, pairs, tune)
+            pairs, public = (tuple(Pair(*pair) for pair in told[name]) for name in ("pairs", "public"))
+            return cls(tuple(told["sides"]), tuple(map(tuple, told["heads"])), examples, pairs, public, tune)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path}: not what `python -m nlp.train prepare` writes ({error})") from error
 
@@ -249,11 +257,13 @@ def prepare(labels: Sequence[Path], public: Path, debate: Debate, *, seed: int, 
     silent = [*mistaken, *rng.sample(silent, len(silent))][: max(len(mistaken), int(SILENT * len(spoken)))]
     columns = heads(spoken, debate, MIN_EXAMPLES)
     spoken += cut_otherwise
-    paired = debate_pairs(spoken, debate, rng) + list(public_pairs(public, rng))
+    held = list(public_pairs(public, rng))
+    paired = debate_pairs(spoken, debate, rng) + held
     return Material(
         (*(side.id for side in debate.sides), NONE),
         tuple(columns),
         (*spoken, *silent),
         tuple(rng.sample(paired, min(len(paired), pairs))),
+        tuple(rng.sample(held, len(held))),
         tuple(example for passage in of_part(passages, "tune") for example in statements(passage)),
     )
