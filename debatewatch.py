@@ -1388,7 +1388,7 @@ def review(db_path: Path, reviewer: str, limit: int, agreement: bool, as_json: b
     help="Labelled passages of your own, beside the shipped ones.",
 )
 @click.option("--output", type=click.Path(file_okay=False, path_type=Path), help="Where to; the shipped model without.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything drawn at random.")
 def train(
     db_path: Path, from_reviews: bool, base: Path, pairs: Path, labels: Path | None, output: Path | None, seed: int
 ) -> int:
