@@ -104,7 +104,7 @@ def fit(
     chances = softmax(logits)
     speaks = codes != told.sides.index(NONE)
     found["silence_floor"] = _best_floor(
-        np.arange(0.2, 0.96, 0.05), lambda floor: f1_score(speaks, chances[:, -1] < floor)
+        np.arange(0.04, 0.97, 0.04), lambda floor: f1_score(speaks, chances[:, -1] < floor, zero_division=0)
     )
     four, truth = chances[speaks, :-1], codes[speaks]
     neutral = told.sides.index(NEUTRAL)
