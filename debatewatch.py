@@ -1406,14 +1406,14 @@ def train(
     with TemporaryDirectory() as folder:
         folders = [SHIPPED_LABELS, *([labels] if labels else [])]
         if from_reviews:
-            reviews = Path(folder)
+            reviews = Path(folder) / "reviews"
             click.echo(f"{write_review_labels(_existing(db_path), reviews)} reviewed places to learn from")
             folders.append(reviews)
         try:
             from nlp.train import run
         except ImportError as error:
             raise InputError(f"training needs the extra `train` ({error}); pip install 'debatewatch[train]'") from error
-        _emit(run(folders, base, pairs, output or FOLDER, seed=seed))
+        _emit(run(folders, base, pairs, output or FOLDER, Path(folder), seed=seed))
     return 0
 
 

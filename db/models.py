@@ -523,3 +523,9 @@ def from_iso(text: str | None) -> datetime | None:
         return None
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def paragraph(text: str, start: int, end: int) -> str:
+    """The paragraph around a span of a text: what a judge is shown beside a statement."""
+    before, after = text.rfind("\n\n", 0, start), text.find("\n\n", end)
+    return text[before + 2 if before >= 0 else 0 : after if after >= 0 else len(text)]

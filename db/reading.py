@@ -20,6 +20,7 @@ from db.models import (
     StoredStatement,
     StoreError,
     from_iso,
+    paragraph,
     to_iso,
 )
 from db.runs import insert_failure
@@ -246,14 +247,11 @@ def _document(row: Mapping[str, Any]) -> Document:
 
 
 def _stored_statement(row: Mapping[str, Any], positions: tuple[Position, ...] = ()) -> StoredStatement:
-    text: str = row["document_text"]
-    start = text.rfind("\n\n", 0, row["start"])
-    end = text.find("\n\n", row["finish"])
     return StoredStatement(
         id=row["id"],
         document_id=row["document_id"],
         text=row["text"],
-        context=text[start + 2 if start >= 0 else 0 : end if end >= 0 else len(text)],
+        context=paragraph(row["document_text"], row["start"], row["finish"]),
         speaker=Speaker(row["speaker"], row["speaker_name"], row["actor_id"], row["speaker_start"], row["speaker_end"]),
         kind=row["kind"],
         published_at=from_iso(row["published_at"]),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from db.coding import HAND_CODED
 from db.connection import Connection
-from db.models import Position
+from db.models import Position, paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,8 @@ class SecondOpinions(Connection):
         )
         found = []
         for row in rows:
-            text, start, end = row["document_text"], row["start"], row["finish"]
-            left, right = text.rfind("\n\n", 0, start), text.find("\n\n", end)
-            context = text[left + 2 if left >= 0 else 0 : right if right >= 0 else len(text)]
-            place = (row["id"], row["document_id"], row["sha256"], start, end)
+            context = paragraph(row["document_text"], row["start"], row["finish"])
+            place = (row["id"], row["document_id"], row["sha256"], row["start"], row["finish"])
             found.append(Question(*place, row["text"], row["speaker_name"], context))
         return found
 

@@ -20,7 +20,7 @@ from nlp.debate import Debate, Proposition
 from nlp.embeddings import Embedder, file_sha256
 from nlp.encoder import NAME, Encoder, describe
 from nlp.scoring import Passage
-from nlp.stance import NEUTRAL, StanceInput, StanceModel
+from nlp.stance import NEUTRAL, StanceInput, StanceModel, leaned, softmax
 from nlp.stance_examples import ExampleJudge
 from nlp.training_set import (
     NONE,
@@ -100,8 +100,7 @@ def fit(
     found["side_slope"] = _best_slope(logits, codes)
     logits = logits * found["side_slope"]
     found["lean"] = _lean(logits, codes, told.contested)
-    logits[:, told.contested] += np.array([0.5, -0.5]) * found["lean"]
-    chances = softmax(logits)
+    chances = softmax(leaned(logits, told.contested, found["lean"]))
     speaks = codes != told.sides.index(NONE)
     found["silence_floor"] = _best_floor(
         # Lower, and plain sentences that stand alone are turned away.
@@ -194,7 +193,7 @@ def score_claims(encoder: Encoder, public: Path, *, shots: int = 0) -> dict[str,
         proposition = Proposition("claim", claim, "", claim, shown["agree"], shown["disagree"])
         judge = ExampleJudge([proposition], embedder)
         for pair in (p for found in held.values() for p in found[SHOTS:]):
-            relation = softmax(encoder.relate(pair.text, claim).astype(np.float64)[None] * slope)[0]
+            relation = softmax(encoder.relate(pair.text, claim).astype(np.float64) * slope)
             (vector,) = embedder.encode([pair.text])
             right += (judge.agreement(0, vector, relation) >= 0.5) == (pair.relation == "agree")
             total += 1
@@ -216,12 +215,6 @@ def held_out_scores(folder: Path, debate: Debate, passages: Sequence[Passage], p
     }
 
 
-def softmax(logits: Logits) -> Logits:
-    """Rows of logits -> rows of probabilities."""
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
-
-
 def _normal(rows: Logits) -> Logits:
     return np.asarray(rows / rows.sum(axis=1, keepdims=True), np.float64)
 
@@ -237,9 +230,7 @@ def _lean(logits: Logits, codes: npt.NDArray[np.int64], contested: list[int]) ->
     """By how much the first of the two sides must be raised against the other for both to be recalled equally well."""
 
     def unevenness(lean: float) -> tuple[float, float]:
-        raised = logits.copy()
-        raised[:, contested] += np.array([0.5, -0.5]) * lean
-        found = raised[:, :-1].argmax(axis=1)
+        found = leaned(logits, contested, lean)[:, :-1].argmax(axis=1)
         one, other = ((found[codes == side] == side).mean() for side in contested)
         return abs(one - other), abs(lean)
 

@@ -83,7 +83,7 @@ class Embedder:
         An empty list gives shape (0, dimensions); an empty text gives the vector of its special tokens.
         """
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        return self._encode_tokens([_cut(ids) for ids in tokens], batch_size)
+        return self._encode_tokens([cut(ids, MAX_TOKENS) for ids in tokens], batch_size)
 
     def encode_documents(self, documents: Iterable[tuple[str, str]], batch_size: int = 32) -> Vectors:
         """One normalised row for each (title, text): the mean over its windows of 256 tokens, title and text in one sequence.
@@ -128,9 +128,9 @@ def normalise(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.where(lengths == 0, 1, lengths), np.float32)
 
 
-def _cut(ids: Sequence[int]) -> list[int]:
-    """The first tokens, the closing special token kept."""
-    return list(ids) if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
+def cut(ids: Sequence[int], most: int) -> list[int]:
+    """At most so many tokens: the first, and the closing special token."""
+    return list(ids) if len(ids) <= most else [*ids[: most - 1], ids[-1]]
 
 
 def _windows(ids: Sequence[int]) -> list[list[int]]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from db.models import ModelError, Stance
-from nlp.embeddings import check_sha256, load_onnx
+from nlp.embeddings import check_sha256, cut, load_onnx
 
 FOLDER: Final = Path(__file__).with_name("models") / "stance-mpnet"
 NAME: Final = FOLDER.name
@@ -94,9 +94,7 @@ class Encoder:
 
     def relate(self, text: str, claim: str) -> Logits:
         """A stretch of text and a claim -> logits (3,) that it agrees, disagrees, or says neither."""
-        ids = self._tokenizer.encode(text, claim).ids
-        cut = ids if len(ids) <= MAX_TOKENS else [*ids[: MAX_TOKENS - 1], ids[-1]]
-        (relation,) = self._run(cut, ["relation"])
+        (relation,) = self._run(cut(self._tokenizer.encode(text, claim).ids, MAX_TOKENS), ["relation"])
         return relation
 
     def _run(self, ids: list[int], outputs: list[str]) -> list[Logits]:

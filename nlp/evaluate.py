@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from db.models import Counts, Judgement
+from db.models import Counts, Judgement, paragraph
 from nlp import baselines
 from nlp.accuracy_card import Card
 from nlp.bootstrap import Bootstrap, Layer, Score
@@ -19,7 +19,6 @@ from nlp.embeddings import Embedder
 from nlp.inspection import Inspector
 from nlp.measures import CLOSED, LAYERS, LEANING, OPEN, QUOTES, RULES, SIDE_GIVEN, Tally, count_passage, count_quotes
 from nlp.name_scores import LabelledSentence, count_entities, count_mentions, labelled_sentences
-from nlp.quotes import paragraph
 from nlp.scoring import Passage, held_out, load_passages
 from nlp.stance import StanceInput
 

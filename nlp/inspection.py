@@ -13,10 +13,9 @@ from typing import Any
 
 import click
 
-from db.models import AUTHOR, Judgement, Mention, Statement
+from db.models import AUTHOR, Judgement, Mention, Statement, paragraph
 from nlp.debate import Debate
 from nlp.explanations import why_name, why_side, why_statement
-from nlp.quotes import paragraph
 from nlp.reader import Reader, ReadFailure, Reading, ReadInput
 from nlp.stance import StanceInput, StanceModel
 

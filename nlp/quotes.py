@@ -34,12 +34,6 @@ def paragraphs(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in _PARAGRAPH.finditer(text)]
 
 
-def paragraph(text: str, start: int, end: int) -> str:
-    """The paragraph around a span, as the database gives it to the judge."""
-    before, after = text.rfind("\n\n", 0, start), text.find("\n\n", end)
-    return text[before + 2 if before >= 0 else 0 : after if after >= 0 else len(text)]
-
-
 def find_quotes(text: str) -> list[Quote]:
     """Every outermost quotation of the text in order, words of a few letters in marks included."""
     quotes: list[Quote] = []

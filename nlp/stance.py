@@ -103,9 +103,8 @@ class StanceModel:
     def _judge_one(self, text: str, context: str) -> Judgement | None:
         calibration = self._encoder.description.calibration
         logits, stance_logits = self._encoder.read(text, context)
-        raised = logits.astype(np.float64) * calibration["side_slope"]
-        raised[self._encoder.description.contested] += np.array([0.5, -0.5]) * calibration["lean"]
-        sides = _softmax(raised)
+        scaled = logits.astype(np.float64) * calibration["side_slope"]
+        sides = softmax(leaned(scaled, self._encoder.description.contested, calibration["lean"]))
         compared = self._compared(text)
         # What the weights were never asked about may be a statement on a proposition that is new to them.
         if self._knows_sides and sides[-1] >= calibration["silence_floor"] and not compared:
@@ -131,7 +130,7 @@ class StanceModel:
         if self._examples is None:
             return []
         slope = self._encoder.description.calibration["relation_slope"]
-        relations = [_softmax(self._encoder.relate(text, p.text).astype(np.float64) * slope) for p in self._new]
+        relations = [softmax(self._encoder.relate(text, p.text).astype(np.float64) * slope) for p in self._new]
         return self._examples.judge(text, relations)
 
     def _with_side(self, probabilities: Scores, positions: Sequence[Position]) -> Judgement:
@@ -178,9 +177,17 @@ def side_of(debate: Debate, positions: Sequence[Position]) -> Judgement:
     return Judgement(ranked[0], round(strongest * best / total, 4), tuple(positions))
 
 
-def _softmax(logits: Scores) -> Scores:
-    raised = np.exp(logits - logits.max())
-    return np.asarray(raised / raised.sum(), np.float64)
+def leaned(logits: Scores, contested: Sequence[int], lean: float) -> Scores:
+    """Logits (..., sides) with the first of the two contested sides raised by `lean` against the other."""
+    raised = logits.copy()
+    raised[..., contested] += np.array([0.5, -0.5]) * lean
+    return raised
+
+
+def softmax(logits: Scores) -> Scores:
+    """Logits (..., n) -> probabilities along the last axis."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True), np.float64)
 
 
 def _sigmoid(logits: npt.NDArray[Any]) -> Scores:

@@ -9,7 +9,7 @@ words, whether the text agrees. That is done twice from the same start, each tim
 points, and the run that reads the tuning part best is kept. Then exported to ONNX in 8 bits (dynamic quantisation, one scale a
 channel), calibrated on passages that were not trained on, scored on the held-out passages, and described in a card.
 
-Three steps, which may be run on three machines: `prepare` needs the reader and no torch, `fit` is the one for which a GPU is worth
+Three steps, which may be run on three machines (`--step`): `prepare` needs the reader, `fit` is the one for which a GPU is worth
 having, `finish` exports. Everything that torch is not needed for lives in nlp/training_set.py and nlp/calibration.py.
 """
 
@@ -34,7 +34,9 @@ from torch.nn import functional
 from transformers import AutoModel
 
 from nlp.debate import Debate, load_debate
+from nlp.embeddings import cut
 from nlp.encoder import AFTER, BEFORE, FOLDER, MAX_TOKENS, marked
+from nlp.scoring import SHIPPED_LABELS
 from nlp.training_set import PAIR_CLASSES, Material, Pair, load_labels, prepare
 
 LAYERS: Final = 8
@@ -238,7 +240,8 @@ def _examples(
 def _pairs(
     network: StanceNetwork, tokenizer: Tokenizer, pairs: Sequence[Pair], device: torch.device
 ) -> tuple[_Texts, torch.Tensor]:
-    ids = [encoding.ids for encoding in tokenizer.encode_batch([(pair.text, pair.claim) for pair in pairs])]
+    encodings = tokenizer.encode_batch([(pair.text, pair.claim) for pair in pairs])
+    ids = [cut(encoding.ids, MAX_TOKENS) for encoding in encodings]
     relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs], device=device)
     return _Texts(network, ids, tokenizer.token_to_id("<pad>") or 0, device), relation
 
@@ -318,10 +321,10 @@ def _sides_right(network: StanceNetwork, tokenizer: Tokenizer, material: Materia
 
 
 def read_tokenizer(base: Path) -> Tokenizer:
-    """The published tokenizer, without padding."""
+    """The published tokenizer, which neither pads nor cuts: `marked` wants the tokens of a paragraph nearest to a statement."""
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.no_truncation()
     return tokenizer
 
 
@@ -401,46 +404,47 @@ def finish(
     return scores
 
 
-def run(labels: Sequence[Path], base: Path, public: Path, folder: Path, *, seed: int) -> dict[str, Any]:
-    """The three steps at once: trains on the labelled passages of some folders, and returns the scores."""
+def run(
+    labels: Sequence[Path],
+    base: Path,
+    public: Path,
+    folder: Path,
+    work: Path,
+    *,
+    seed: int,
+    steps: Sequence[str] = STEPS,
+) -> dict[str, Any]:
+    """Some of the steps, which leave what the next needs in the folder `work`; returns the scores, {} without the last step."""
     debate = load_debate()
-    material = prepare(labels, public, debate, seed=seed, pairs=LEARN.epochs * LEARN.pairs)
-    weights = fit(material, base, seed=seed)
-    return finish(material, weights, base, folder, debate, labels, public, seed=seed)
+    kept, weights = work / "material.json.gz", work / "weights"
+    work.mkdir(parents=True, exist_ok=True)
+    if "prepare" in steps:
+        prepare(labels, public, debate, seed=seed, pairs=LEARN.epochs * LEARN.pairs).save(kept)
+    material = Material.load(kept)
+    print(f"{len(material.examples)} examples, {len(material.pairs)} pairs, {len(material.heads)} heads", flush=True)
+    if "fit" in steps:
+        save(fit(material, base, seed=seed), weights)
+    if "finish" not in steps:
+        return {}
+    return finish(material, load(weights), base, folder, debate, labels, public, seed=seed)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line of the recipe."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("steps", nargs="*", choices=[*STEPS, []], help="Which steps; all three without.")
-    parser.add_argument("--base", type=Path, help="Folder of the published all-mpnet-base-v2.")
-    parser.add_argument("--pairs", type=Path, help="Folder with perspectrum.jsonl.gz.")
+    parser.add_argument("--step", choices=STEPS, action="append", help="One step alone; may be repeated; all without.")
+    parser.add_argument("--base", type=Path, required=True, help="Folder of the published all-mpnet-base-v2.")
+    parser.add_argument("--pairs", type=Path, required=True, help="Folder with perspectrum.jsonl.gz.")
     parser.add_argument("--labels", type=Path, action="append", help="Folder of labelled passages; may be repeated.")
     parser.add_argument(
-        "--material", type=Path, default=Path("build/stance/material.json.gz"), help="Between the steps."
+        "--work", type=Path, default=Path("build/stance"), help="Folder for what lies between the steps."
     )
-    parser.add_argument("--weights", type=Path, default=Path("build/stance/weights"), help="Likewise, a folder.")
     parser.add_argument("--output", type=Path, default=FOLDER)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    steps = options.steps or STEPS
-    labels = options.labels or [Path(__file__).with_name("labels")]
-    debate = load_debate()
-    if "prepare" in steps:
-        options.material.parent.mkdir(parents=True, exist_ok=True)
-        prepare(labels, options.pairs, debate, seed=options.seed, pairs=LEARN.epochs * LEARN.pairs).save(
-            options.material
-        )
-    material = Material.load(options.material)
-    print(f"{len(material.examples)} examples, {len(material.pairs)} pairs, {len(material.heads)} heads", flush=True)
-    if "fit" in steps:
-        save(fit(material, options.base, seed=options.seed), options.weights)
-    if "finish" in steps:
-        weights = load(options.weights)
-        scores = finish(
-            material, weights, options.base, options.output, debate, labels, options.pairs, seed=options.seed
-        )
-        print(json.dumps(scores, indent=1))
+    places = (options.base, options.pairs, options.output, options.work)
+    scores = run(options.labels or [SHIPPED_LABELS], *places, seed=options.seed, steps=options.step or STEPS)
+    print(json.dumps(scores, indent=1))
 
 
 if __name__ == "__main__":

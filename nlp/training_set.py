@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from db.models import InputError
+from db.models import InputError, paragraph
 from nlp.debate import Debate
-from nlp.quotes import paragraph
 from nlp.scoring import LEAST_OVERLAP, Passage, held_out, load_passages, overlap
 
 NONE: Final = "none"
@@ -242,7 +241,7 @@ class Material:
             pairs, public = (tuple(Pair(*pair) for pair in told[name]) for name in ("pairs", "public"))
             return cls(tuple(told["sides"]), tuple(map(tuple, told["heads"])), examples, pairs, public, tune)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path}: not what `python -m nlp.train prepare` writes ({error})") from error
+            raise InputError(f"{path}: not what `python -m nlp.train --step prepare` writes ({error})") from error
 
 
 def prepare(labels: Sequence[Path], public: Path, debate: Debate, *, seed: int, pairs: int) -> Material:
