@@ -17,10 +17,11 @@ import numpy as np
 from db.models import InputError
 from db.store import Store
 from nlp.embeddings import Vectors
+from nlp.topic_engine import fit_plain
 from nlp.topic_groups import Assignments, moved
 from nlp.topic_quality import coherence, diversity, words_of
 from nlp.topic_words import Text
-from nlp.topics import Anchors, Fit, FittedTopic, Standing, fit_plain, fit_topics, match_topics
+from nlp.topics import Anchors, Fit, FittedTopic, Standing, fit_topics, match_topics
 
 SEEDS: Final = (0, 1, 2, 3, 4)
 WANTED: Final = 100

@@ -1,8 +1,7 @@
-"""Documents and their vectors -> topics, and the topics of a refit -> those of before. Pure; the only file that imports BERTopic.
+"""Documents and their vectors -> topics, and the topics of a refit -> those of before. Pure.
 
-BERTopic is handed everything it would otherwise fetch or guess: vectors, the reduction, the clustering and the words of its
-c-TF-IDF. Reduction and clustering draw no numbers (principal components and Ward's method in place of UMAP and HDBSCAN), so that
-the same documents give the same topics. A refit starts from the standing topics; `match_topics` tells which of them go on.
+Reduction and clustering draw no numbers (principal components and Ward's method in place of UMAP and HDBSCAN), so that the same
+documents give the same topics. A refit starts from the standing topics; `match_topics` tells which of them go on.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from db.models import TopicEvent
 from nlp.embeddings import Vectors
+from nlp.topic_engine import cluster, unreduced
 from nlp.topic_groups import (
     SMALLEST,
     STAYS,
@@ -29,7 +29,6 @@ from nlp.topic_groups import (
     separation,
     settled,
 )
-from nlp.topic_quality import WORD
 from nlp.topic_words import Text, keywords_of, labels_of
 
 METHOD: Final = "bertopic-ward-2"
@@ -160,7 +159,7 @@ def _groups(
     standing = anchors.known >= 0
     reached = (vectors[standing] * anchors.centroids[anchors.known[standing]]).sum(axis=1)
     lowest = min(floor, max(LOWEST, float(np.quantile(reached, LEFT_OUT)))) if len(reached) else floor
-    kept = _bertopic(texts, vectors, _identity(), Anchored(anchors.centroids, anchors.known, lowest))
+    kept = cluster(texts, vectors, unreduced(), Anchored(anchors.centroids, anchors.known, lowest))
     outgrown = len(set(kept.tolist()) - {-1}) * 2 < fewest(len(texts))
     if kept.max() < 0 or outgrown:
         return fresh
@@ -275,18 +274,15 @@ def _most_shared(members: frozenset[int], others: Sequence[frozenset[int]]) -> i
     return None
 
 
-# --- grouping: BERTopic -----------------------------------------------------------------------------------------------------
-
-
 def _clusters(texts: list[str], vectors: Vectors) -> Assignments:
     """BERTopic's topic numbers, -1 for outliers."""
     from sklearn.cluster import AgglomerativeClustering
 
     few = len(texts) < FEW
-    found = _bertopic(
+    found = cluster(
         texts,
         vectors,
-        _identity() if few else Components(),
+        unreduced() if few else Components(),
         AgglomerativeClustering(n_clusters=None, metric="cosine", linkage="average", distance_threshold=1 - FLOOR)
         if few
         else Ward(),
@@ -294,53 +290,3 @@ def _clusters(texts: list[str], vectors: Vectors) -> Assignments:
     sizes = Counter(found.tolist())
     smallest = 2 if few else SMALLEST
     return np.array([g if g >= 0 and sizes[g] >= smallest else -1 for g in found.tolist()], np.int64)
-
-
-def _bertopic(texts: list[str], vectors: Vectors, reduction: Any, clustering: Any) -> Assignments:
-    from bertopic import BERTopic
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    model = BERTopic(
-        embedding_model=None,
-        umap_model=reduction,
-        hdbscan_model=clustering,
-        # The words are found in topic_words, with names and without boilerplate; BERTopic only needs some to go on.
-        vectorizer_model=CountVectorizer(stop_words="english", token_pattern=WORD),
-        calculate_probabilities=False,
-        verbose=False,
-    )
-    try:
-        model.fit_transform(texts, embeddings=np.asarray(vectors, np.float32))
-    except (ValueError, TypeError):
-        # Texts with no word to count, or with one (scipy then takes its weights for a number): one topic.
-        return np.zeros(len(texts), np.int64)
-    # BERTopic numbers topics by size; the clustering's own numbers say the same, and an anchored one's are those of its anchors.
-    return np.asarray(clustering.labels_, np.int64)
-
-
-def _identity() -> Any:
-    from bertopic.dimensionality import BaseDimensionalityReduction
-
-    return BaseDimensionalityReduction()
-
-
-def fit_plain(texts: Sequence[str], vectors: Vectors, *, seed: int) -> tuple[Assignments, list[list[str]]]:
-    """BERTopic as it comes, with the same vectors, to compare with: topic numbers (-1: outlier), and the words of each topic.
-
-    UMAP and HDBSCAN have BERTopic's own parameters; UMAP draws from the seed.
-    """
-    from bertopic import BERTopic
-    from sklearn.feature_extraction.text import CountVectorizer
-    from umap import UMAP
-
-    model = BERTopic(
-        embedding_model=None,
-        umap_model=UMAP(
-            n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", low_memory=False, random_state=seed
-        ),
-        vectorizer_model=CountVectorizer(stop_words="english"),
-        verbose=False,
-    )
-    found, _ = model.fit_transform(list(texts), embeddings=np.asarray(vectors, np.float32))
-    groups = np.asarray(found, np.int64)
-    return groups, [[str(word) for word, _ in model.get_topic(t)] for t in range(int(groups.max()) + 1)]
