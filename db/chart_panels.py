@@ -273,17 +273,20 @@ def _record(row: dict[str, Any], name: str, measure: str) -> dict[str, Any]:
 
 
 def _records(timeline: Timeline, shown: dict[str, str], measure: str) -> list[dict[str, Any]]:
-    """One record a period and series shown; series that are shown as one are summed. Periods without data have none."""
+    """One record a period and series shown; series that are shown as one are summed. Periods in which nothing was collected have
+    none."""
     summed: dict[tuple[str, str], dict[str, Any]] = {}
     for row in timeline.rows:
-        if row["state"] == "no data" or row["id"] not in shown:
+        if not row["collected"] or row["id"] not in shown:
             continue
         name = shown[row["id"]]
         new = _record(row, name, measure)
         known = summed.setdefault((row["period"], name), new)
         if known is not new:
-            for field in ("count", "articles", "documents", "share"):
-                known[field] += new[field]
+            known["count"] += new["count"]
+            for field in ("articles", "documents", "share"):
+                # A text has one topic, but may use several terms: it would count for each of them.
+                known[field] = known[field] + new[field] if timeline.kind == "topics" else None
     return list(summed.values())
 
 

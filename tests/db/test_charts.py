@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -91,6 +92,24 @@ def test_beyond_eight_series_the_smallest_are_summed_as_other() -> None:
     [other] = [value for value in values if value["series"] == "other" and value["period"] == "2023-02"]
     assert other["count"] == 1 + 2 + 3
     assert other["high"] - other["low"] == pytest.approx(0.06)
+
+
+@pytest.mark.parametrize("kind", ["topics", "terms"])
+def test_a_period_with_a_healthy_source_and_no_page_is_drawn_as_nothing(kind: str) -> None:
+    """A crawl that was answered on a day without news: zero of zero collected, so there is no share."""
+    counted = _made(2, MAX_SERIES + 2, kind=kind)
+    none = {"documents": 0, "articles": 0, "uses": 0, "collected": 0, "share": None, "state": "zero"}
+    rows = [row | {"uses": 2} | (none if row["period"] == "2023-03" else {}) for row in counted.rows]
+    values = _values(_spec(replace(counted, rows=tuple(rows))))
+    assert {value["period"] for value in values if "series" in value} == {"2023-02"}
+
+
+def test_what_is_summed_as_other_claims_no_texts_that_were_counted_twice() -> None:
+    """One text may use two of the terms that are shown as one."""
+    counted = _made(1, MAX_SERIES + 2, kind="terms")
+    rows = tuple(row | {"uses": 2 + int(row["id"])} for row in counted.rows)
+    [other] = [v for v in _values(_spec(replace(counted, rows=rows))) if v.get("series") == "other"]
+    assert (other["count"], other["articles"], other["documents"], other["share"]) == (5, None, None, None)
 
 
 def test_of_many_series_those_of_which_there_is_nothing_take_no_place_in_the_legend() -> None:
