@@ -9,7 +9,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -20,7 +19,7 @@ from db.models import InputError, UnknownNameError
 from db.network import gexf, graphml, network
 from db.queries import Row, change_evidence, open_read, rows
 from db.tables import Table
-from db.timelines import By, Kind, Timeline, timeline
+from db.timelines import By, Kind, Timeline, bounds, timeline
 
 Options = Mapping[str, Any]
 Make = Callable[[sqlite3.Connection, str, Options], Table | bytes]
@@ -109,12 +108,8 @@ def timeline_bytes(counted: Timeline, format: str) -> bytes:
 
 def _period(options: Options) -> dict[str, str]:
     """since (a day, included) and until (included) as texts that compare with the database's."""
-    since: datetime | None = options.get("since")
-    until: datetime | None = options.get("until")
-    return {
-        "since": since.date().isoformat() if since else "",
-        "before": (until.date() + timedelta(days=1)).isoformat() if until else "9999",
-    }
+    since, before = bounds(options.get("since"), options.get("until"))
+    return {"since": since, "before": before}
 
 
 def _in_period(column: str) -> str:

@@ -27,7 +27,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from db.bootstrap import share_intervals
-from db.models import InputError, from_iso
+from db.models import InputError, from_iso, utc_now
 from db.polarisation import polarisation
 from db.queries import Row, rows
 from db.timeline_sql import FILTERS, NAMES, SERIES, TimelineSql
@@ -98,21 +98,22 @@ def timeline(
     """Counts one kind of timeline.
 
     zone: IANA name of the time zone of the periods. since, until: days of that zone, both included; without them, from the first
-    to the last period with an article.
+    to the last period with an article. No period begins after today, unless an article is dated then.
     filters: topic, actor (id or speaker's name), side, proposition, outlet (a source's id or name), source, country, kind,
     language. intervals: False leaves the bounds of stances empty, for who does not show them: they take most of the time.
     Outlet, source, country, kind and language choose the articles, and with them what counts as collected (off-topic
     pages have no language or kind: they count only without these two); the others choose what is counted. Raises InputError for
-    a filter, a name or a zone that is not there.
+    a filter, a name or a zone that is not there, and when since lies after until.
     """
     chosen = {name: value for name, value in (filters or {}).items() if value is not None}
     _check_names(connection, chosen)
     sql = TimelineSql(_use_zone(connection, zone))
     connection.create_function("period_of", 2, _period_of, deterministic=True)
+    first, before = bounds(since, until)
     parameters = {
         "by": by,
-        "since": since.date().isoformat() if since else "",
-        "before": (until.date() + timedelta(days=1)).isoformat() if until else "9999",
+        "since": first,
+        "before": before,
         "most": max_actors,
         **{name: chosen.get(name) for name in FILTERS},
     }
@@ -210,7 +211,8 @@ def _check_names(connection: sqlite3.Connection, chosen: Mapping[str, str]) -> N
         raise InputError(f"timeline: no filter {sorted(unknown)[0]!r}; there are {', '.join(FILTERS)}")
     for name, value in chosen.items():
         if name in NAMES and connection.execute(NAMES[name], [value]).fetchone() is None:
-            raise InputError(f"timeline: this database has no {name} {value!r}")
+            what = "standing topic" if name == "topic" else name
+            raise InputError(f"timeline: this database has no {what} {value!r}")
 
 
 # --- periods ------------------------------------------------------------------------------------------------------------------
@@ -234,6 +236,15 @@ def _use_zone(connection: sqlite3.Connection, name: str) -> str | None:
 
     connection.create_function("local_moment", 1, local_moment, deterministic=True)
     return "local_moment"
+
+
+def bounds(since: datetime | None, until: datetime | None) -> tuple[str, str]:
+    """Days, both included, as texts that compare with the database's moments: (the first, the first after the last); "" and "9999"
+    stand for an open end. Raises InputError when since lies after until."""
+    if since and until and since.date() > until.date():
+        raise InputError(f"since {since.date()} lies after until {until.date()}; there is nothing between them")
+    last = until.date() if until else date.max
+    return since.date().isoformat() if since else "", "9999" if last.year > 9998 else f"{last + timedelta(days=1)}"
 
 
 def _period_of(moment: str | None, by: str) -> str | None:
@@ -266,7 +277,7 @@ def _calendar(by: By, periods: list[str], since: datetime | None, until: datetim
     if not found and not (since and until):
         return
     first = since.date() if since else found[0]
-    last = until.date() if until else found[-1]
+    last = min(until.date(), max([utc_now().date(), *found[-1:]])) if until else found[-1]
     day = _first_day(str(_period_of(first.isoformat(), by)), by)
     while day <= last:
         yield day

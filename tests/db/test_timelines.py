@@ -17,7 +17,7 @@ import pytest
 
 from db.charts import chart
 from db.exports import timeline_bytes
-from db.models import Fetch, InputError, SourceRow
+from db.models import Fetch, InputError, SourceRow, utc_now
 from db.queries import open_read, rows
 from db.serve import build
 from db.store import Store
@@ -213,10 +213,36 @@ def test_the_filtered_query_of_the_site_says_what_the_timeline_says(sample: Path
     assert shown
 
 
-@pytest.mark.parametrize("filters", [{"proposition": "nothing"}, {"outlet": "Gazette"}, {"country": "FR"}])
+@pytest.mark.parametrize(
+    "filters",
+    [{"proposition": "nothing"}, {"outlet": "Gazette"}, {"country": "FR"}, {"kind": "podcast"}, {"language": "xx"}],
+)
 def test_a_value_that_no_row_has_is_refused(reading: sqlite3.Connection, filters: dict[str, str | None]) -> None:
     with pytest.raises(InputError, match=next(iter(filters))):
         timeline(reading, "stances", filters=filters)
+
+
+def test_a_topic_that_has_ended_is_refused_and_not_counted_as_zero(tmp_path: Path) -> None:
+    path = fill(tmp_path / "debate.db")
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE topics SET ended_run_id = 1 WHERE id = 2")
+    with open_read(path) as connection, pytest.raises(InputError, match="no standing topic '2'"):
+        timeline(connection, "stances", filters={"topic": "2"})
+
+
+def test_an_end_as_far_as_dates_go_is_an_open_end(reading: sqlite3.Connection) -> None:
+    """The periods that have not begun are no periods without data."""
+    this_year = utc_now().year
+    found = timeline(reading, "stances", by="quarter", until=datetime(9999, 12, 31, tzinfo=UTC))
+    assert found.rows[-1]["period"].startswith(str(this_year))
+    assert sum(row["statements"] or 0 for row in found.rows) == sum(
+        row["statements"] or 0 for row in timeline(reading, "stances", by="quarter").rows
+    )
+
+
+def test_a_beginning_after_the_end_is_refused(reading: sqlite3.Connection) -> None:
+    with pytest.raises(InputError, match="since 2024-06-01 lies after until 2024-01-01"):
+        timeline(reading, "stances", since=datetime(2024, 6, 1, tzinfo=UTC), until=datetime(2024, 1, 1, tzinfo=UTC))
 
 
 def test_periods_follow_the_time_zone_asked_for(reading: sqlite3.Connection) -> None:
