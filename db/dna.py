@@ -66,7 +66,7 @@ class DnaReport:
     propositions: int
     new_propositions: tuple[str, ...]
     left_out: int
-    """Annotations and statements of other types, without a concept, or outside their text."""
+    """Annotations and statements of other types, without a concept, or outside their text, also as it was collected before."""
 
     def to_json(self) -> dict[str, object]:
         """The report as plain values."""
@@ -118,17 +118,20 @@ def import_dna(store: Store, path: Path | str) -> DnaReport:
     speakers = _Speakers(store)
     concepts = _Concepts(store)
     authors = {document.id: document.author for document in documents}
+    texts = {document.id: document.text for document in documents}
+    places = [_place(store, ids[s.document_id], texts[s.document_id], s.start, s.end) for s in statements]
     coded = [
         CodedStatement(
             ids[s.document_id],
-            s.start,
-            s.end,
+            start,
+            start + s.end - s.start,
             s.person or s.organisation or authors[s.document_id] or "unknown",
             speakers.id_of(s.person, s.organisation),
             concepts.id_of(s.concept),
             "agree" if s.agreement else "disagree",
         )
-        for s in statements
+        for s, start in zip(statements, places, strict=True)
+        if start is not None
     ]
     added, removed = store.save_coding(
         run_id,
@@ -149,7 +152,7 @@ def import_dna(store: Store, path: Path | str) -> DnaReport:
         len({s.organisation for s in statements if s.organisation}),
         len({s.proposition_id for s in coded}),
         tuple(p.id for p in concepts.new),
-        left_out,
+        left_out + places.count(None),
     )
     store.finish_run(run_id, "done", {"documents": report.documents, "statements": report.statements})
     return report
@@ -164,7 +167,8 @@ def read_dna(path: Path) -> tuple[list[DnaDocument], list[DnaStatement], int]:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise InputError(f"{path}: cannot be read as a Discourse Network Analyzer file ({error})") from error
+        why = str(error)[:100]  # SQLite quotes a text that is not UTF-8 in full.
+        raise InputError(f"{path}: cannot be read as a Discourse Network Analyzer file ({why})") from error
 
 
 def _read(connection: sqlite3.Connection, path: Path) -> tuple[list[DnaDocument], list[DnaStatement], int]:
@@ -181,23 +185,25 @@ def _read(connection: sqlite3.Connection, path: Path) -> tuple[list[DnaDocument]
         raise InputError(
             f"{path}: no statement type has the variables concept and agreement; there is nothing to import"
         )
+    # Columns of SQLite hold values of any type, whatever the file's schema says.
     documents = [
-        DnaDocument(
-            row[0], row[1], row[2], row[3], row[4], row[5], datetime.fromtimestamp(row[6], UTC) if row[6] else None
-        )
+        DnaDocument(row[0], row[1], _text(row[2]), row[3], row[4], row[5], _moment(row[6]))
         for row in connection.execute(
-            "SELECT ID, Title, Text, Author, Source, Section, Date FROM DOCUMENTS ORDER BY ID"
+            f"""SELECT ID, {_texts("Title", "Text", "Author", "Source", "Section")}, CAST(Date AS INTEGER)
+                FROM DOCUMENTS ORDER BY ID"""
         )
     ]
     texts = {document.id: document.text for document in documents}
     words: dict[tuple[int, int], str] = {
         (row[0], row[1]): row[2]
         for row in connection.execute(
-            "SELECT d.StatementId, d.VariableId, e.Value FROM DATASHORTTEXT AS d JOIN ENTITIES AS e ON e.ID = d.Entity"
+            f"""SELECT d.StatementId, d.VariableId, {_texts("e.Value")}
+                FROM DATASHORTTEXT AS d JOIN ENTITIES AS e ON e.ID = d.Entity"""
         )
     }
     agreed: dict[tuple[int, int], int] = {
-        (row[0], row[1]): row[2] for row in connection.execute("SELECT StatementId, VariableId, Value FROM DATABOOLEAN")
+        (row[0], row[1]): row[2]
+        for row in connection.execute("SELECT StatementId, VariableId, CAST(Value AS INTEGER) FROM DATABOOLEAN")
     }
     statements, left_out = [], 0
     for identity, type_id, document_id, start, stop in connection.execute(
@@ -205,8 +211,9 @@ def _read(connection: sqlite3.Connection, path: Path) -> tuple[list[DnaDocument]
     ):
         named = usable.get(type_id, {})
         concept = words.get((identity, named.get("concept", 0)), "").strip()
-        first, last = _characters(texts.get(document_id, ""), start, stop)
-        if not concept or not first < last <= len(texts.get(document_id, "")):
+        text = texts.get(document_id, "")
+        first, last = _characters(text, start, stop) if isinstance(start, int) and isinstance(stop, int) else (-1, -1)
+        if not concept or not 0 <= first < last <= len(text):
             left_out += 1
             continue
         person = words.get((identity, named.get("person", 0)), "").strip()
@@ -214,6 +221,33 @@ def _read(connection: sqlite3.Connection, path: Path) -> tuple[list[DnaDocument]
         agreement = bool(agreed.get((identity, named["agreement"]), 1))
         statements.append(DnaStatement(document_id, first, last, person, organisation, concept, agreement))
     return documents, statements, left_out
+
+
+def _place(store: Store, document_id: int, text: str, start: int, end: int) -> int | None:
+    """Where text[start:end] begins in the document: a text that was collected before as a reprint may stand there with another's
+    head or foot. The nearest place of several; None when the document does not say it."""
+    [there] = store.db.conn.execute("SELECT text FROM documents WHERE id = ?", [document_id]).fetchone()
+    if there == text:
+        return start
+    found = [match.start() for match in re.finditer(re.escape(text[start:end]), there)]
+    return min(found, key=lambda place: abs(place - start), default=None)
+
+
+def _texts(*columns: str) -> str:
+    return ", ".join(f"coalesce(CAST({column} AS TEXT), '')" for column in columns)
+
+
+def _text(text: str) -> str:
+    """Without the sign at which SQLite's functions end a text; every other character keeps its place."""
+    return text.replace("\0", " ")
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    """A moment of a file; None when it is not known, or lies beyond the years that dates have."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _characters(text: str, start: int, stop: int) -> tuple[int, int]:

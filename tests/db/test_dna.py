@@ -6,6 +6,7 @@ import csv
 import io
 import sqlite3
 from dataclasses import astuple
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,23 @@ import pytest
 from db.dna import import_dna, read_dna
 from db.dna_file import dna_bytes
 from db.exports import find_export, write_export
-from db.models import ActorRow, AffiliationRow, Document, InputError, Mention, PropositionRow, Speaker, Statement
+from db.models import (
+    ActorRow,
+    AffiliationRow,
+    Article,
+    Document,
+    InputError,
+    Mention,
+    PropositionRow,
+    SourceRow,
+    Speaker,
+    Statement,
+)
 from db.queries import open_read
 from db.store import Store
 from tests.db.samples import ACTORS, AFFILIATIONS, PROPOSITIONS, SIDES, STATEMENTS, TEXTS, fill
 
+EARLY = datetime(2020, 1, 1, tzinfo=UTC)
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "dna" / "sample.dna"
 
 needs_sample = pytest.mark.skipif(not SAMPLE.exists(), reason="needs ../shared/data/dna/sample.dna")
@@ -276,3 +289,58 @@ def test_statements_outside_their_text_and_without_a_concept_are_left_out_and_co
         report = import_dna(store, outside)
     assert "1 annotations or incomplete statements left out" in report.to_text()
     assert report.to_json()["statements"] == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE DOCUMENTS SET Date = 99999999999999",  # milliseconds, or worse
+        "UPDATE DOCUMENTS SET Date = 'soon'",
+        "UPDATE STATEMENTS SET Start = 'four'",
+        "UPDATE STATEMENTS SET Start = -4",
+        "UPDATE DOCUMENTS SET Text = x'fffe00' || 1",
+        "UPDATE ENTITIES SET Value = x'fffe00' || ID",
+        "UPDATE DATABOOLEAN SET Value = 'maybe'",
+        "UPDATE DOCUMENTS SET Text = 'Anna' || char(0) || ' says so.'",
+    ],
+)
+def test_a_damaged_file_is_taken_in_as_far_as_it_can_be_read_or_refused_in_one_line(
+    tmp_path: Path, change: str
+) -> None:
+    path = _small_file(tmp_path / "damaged.dna", "Anna says so.", 0, 9)
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA ignore_check_constraints = ON")
+        file.execute(change)
+    with Store.open(tmp_path / "debate.db") as store:
+        try:
+            import_dna(store, path)
+        except InputError as error:
+            assert len(str(error)) < 100 + len(str(path)) + 100
+            assert "\n" not in str(error)
+        for text, start, end, evidence in store.db.execute(
+            'SELECT d.text, s.start, s."end", s.text FROM statements AS s JOIN documents AS d ON d.id = s.document_id'
+        ):
+            assert text[start:end] == evidence
+
+
+@pytest.mark.parametrize(("before", "evidence"), [("By the Wire.\n\n", ["says"]), ("By the Wire, which cut it: Anna ", [])])
+def test_a_text_that_was_collected_with_another_head_keeps_its_evidence(
+    tmp_path: Path, before: str, evidence: list[str]
+) -> None:
+    """The coded text is exactly that of a reprint, whose document has the words of the original."""
+    text = "Anna says so, at some length."
+    original = before + (text if evidence else "agrees.")
+    with Store.open(tmp_path / "debate.db") as store:
+        store.add_source(SourceRow("wire", "Wire", "https://wire.example/", "feed"))
+        run = store.start_run("crawl", "1")
+        first = store.save_article(run, "wire", Article("https://wire.example/1", "A", original, published_at=EARLY))
+        copy = Article("https://wire.example/2", "A", text, published_at=EARLY.replace(year=2021))
+        store.save_article(run, "wire", copy, near=[first.document_id])
+        report = import_dna(store, _small_file(tmp_path / "coded.dna", text, 5, 9))
+        assert store.db.execute("SELECT count(*) FROM documents").fetchone() == (1,)
+        found = store.db.execute(
+            """SELECT s.text, substr(d.text, s.start + 1, s."end" - s.start) FROM statements AS s
+               JOIN documents AS d ON d.id = s.document_id"""
+        ).fetchall()
+    assert found == [(word, word) for word in evidence]
+    assert (report.statements, report.left_out) == (len(evidence), 1 - len(evidence))
