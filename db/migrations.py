@@ -832,6 +832,19 @@ LEFT JOIN articles AS o ON o.id = coalesce(agencies.original_id, CASE WHEN a.age
 WHERE a.agency IS NOT NULL OR (e.shared_by > 1 AND e.first_id != a.id)
 """
 
+_TOPICS_OF_CARRIED_TEXTS = """
+DROP VIEW current_document_topics;
+
+-- The newest assignment of each document that an article carries: an earlier version of an article counts no more.
+CREATE VIEW current_document_topics AS
+SELECT document_id, topic_id, score, run_id
+FROM document_topics AS assignment
+WHERE run_id = (SELECT max(run_id) FROM document_topics AS other WHERE other.document_id = assignment.document_id)
+  AND EXISTS (SELECT 1 FROM articles WHERE articles.document_id = assignment.document_id);
+
+UPDATE topics SET size = (SELECT count(*) FROM current_document_topics AS c WHERE c.topic_id = topics.id)
+"""
+
 
 @migrations()
 def m001_tables(db: Database) -> None:
@@ -932,3 +945,9 @@ def m016_source_health_of_large_databases(db: Database) -> None:
     """The same figures in a fraction of the time, once there are hundreds of thousands of fetches."""
     db.execute("CREATE INDEX fetches_health ON fetches(source_id, run_id, outcome, fetched_at)")
     _execute_all(db, _HEALTH_BEFORE + _NEWEST_PAGES + _HEALTH_AFTER)
+
+
+@migrations()
+def m017_topics_of_carried_texts(db: Database) -> None:
+    """Earlier versions of articles no longer count for their topics, nor in their sizes."""
+    _execute_all(db, _TOPICS_OF_CARRIED_TEXTS)

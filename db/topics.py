@@ -18,6 +18,9 @@ from db.models import (
     WeekCount,
 )
 
+LONGEST_LABEL = 120
+"""Characters: longer ones fit no legend, list or page title."""
+
 
 class Topics(Connection):
     """The part of the store that the topic step uses."""
@@ -146,8 +149,8 @@ class Topics(Connection):
         assignments: Iterable[TopicAssignment],
         events: Iterable[TopicEvent] = (),
     ) -> None:
-        """A fit: makes the standing topics equal to `topics` (others end with this run; labels that a user edited stay) and
-        adds this run's assignments. Earlier assignments stay readable under their own run."""
+        """A fit: makes the standing topics equal to `topics` (others end with this run; labels that a user edited stay), adds
+        this run's assignments, and counts sizes by them. Earlier assignments stay readable under their own run."""
         with self._write() as connection:
             named = []
             for topic in topics:
@@ -176,6 +179,7 @@ class Topics(Connection):
                 [run_id, *named],
             )
             _insert_assignments(connection, run_id, assignments)
+            _settle_sizes(connection)
             connection.executemany(
                 "INSERT INTO topic_events (run_id, kind, topic_id, other_topic_id, similarity) VALUES (?, ?, ?, ?, ?)",
                 [(run_id, e.kind, e.topic_id, e.other_topic_id, e.similarity) for e in events],
@@ -185,16 +189,16 @@ class Topics(Connection):
         """New documents assigned to the standing topics without a refit; topic sizes follow."""
         with self._write() as connection:
             _insert_assignments(connection, run_id, assignments)
-            connection.execute(
-                """UPDATE topics SET size = (SELECT count(*) FROM current_document_topics AS c WHERE c.topic_id = topics.id)
-                   WHERE ended_run_id IS NULL"""
-            )
+            _settle_sizes(connection)
 
     def rename_topic(self, topic_id: int, label: str) -> None:
-        """Gives a standing topic a label that refits keep. InputError when it is empty or another topic's."""
-        label = " ".join(label.split())
+        """Gives a standing topic a label that refits keep, without signs that cannot be seen. InputError when it is empty, too
+        long or another topic's."""
+        label = " ".join("".join(sign for sign in label if sign.isprintable() or sign.isspace()).split())
         if not label:
             raise InputError("a topic's label cannot be empty")
+        if len(label) > LONGEST_LABEL:
+            raise InputError(f"a topic's label has at most {LONGEST_LABEL} characters, this one {len(label)}")
         self._standing(topic_id)
         taken = [t.id for t in self.topics() if t.label.casefold() == label.casefold() and t.id != topic_id]
         if taken:
@@ -216,10 +220,10 @@ class Topics(Connection):
                 [run_id, into_id, topic_id],
             ).rowcount
             connection.execute(
-                "UPDATE topics SET size = size + ?, centroid = ?, floor = min(floor, ?) WHERE id = ?",
-                [moved, centroid, one.floor, into_id],
+                "UPDATE topics SET centroid = ?, floor = min(floor, ?) WHERE id = ?", [centroid, one.floor, into_id]
             )
             connection.execute("UPDATE topics SET ended_run_id = ? WHERE id = ?", [run_id, topic_id])
+            _settle_sizes(connection)
             connection.execute(
                 """INSERT OR REPLACE INTO topic_merges (topic_id, into_id, centroid, into_centroid, run_id)
                    VALUES (?, ?, ?, ?, ?)""",
@@ -251,4 +255,14 @@ def _insert_assignments(connection: sqlite3.Connection, run_id: int, assignments
     connection.executemany(
         "INSERT OR REPLACE INTO document_topics (document_id, run_id, topic_id, score) VALUES (?, ?, ?, ?)",
         [(a.document_id, run_id, a.topic_id, float(a.score)) for a in assignments],
+    )
+
+
+def _settle_sizes(connection: sqlite3.Connection) -> None:
+    """Sizes of the standing topics are the documents that are in them now."""
+    connection.execute("UPDATE topics SET size = 0 WHERE ended_run_id IS NULL")
+    connection.execute(
+        """UPDATE topics SET size = counted.documents
+           FROM (SELECT topic_id, count(*) AS documents FROM current_document_topics GROUP BY topic_id) AS counted
+           WHERE counted.topic_id = topics.id AND topics.ended_run_id IS NULL"""
     )

@@ -323,7 +323,9 @@ def test_a_damaged_file_is_taken_in_as_far_as_it_can_be_read_or_refused_in_one_l
             assert text[start:end] == evidence
 
 
-@pytest.mark.parametrize(("before", "evidence"), [("By the Wire.\n\n", ["says"]), ("By the Wire, which cut it: Anna ", [])])
+@pytest.mark.parametrize(
+    ("before", "evidence"), [("By the Wire.\n\n", ["says"]), ("By the Wire, which cut it: Anna ", [])]
+)
 def test_a_text_that_was_collected_with_another_head_keeps_its_evidence(
     tmp_path: Path, before: str, evidence: list[str]
 ) -> None:

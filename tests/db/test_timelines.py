@@ -222,6 +222,24 @@ def test_a_value_that_no_row_has_is_refused(reading: sqlite3.Connection, filters
         timeline(reading, "stances", filters=filters)
 
 
+@pytest.mark.parametrize("query", ["topic_timeline", "topic_bursts"])
+def test_a_number_names_a_topic_and_is_no_part_of_a_name(tmp_path: Path, query: str) -> None:
+    path = fill(tmp_path / "debate.db")
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE topics SET label = 'DeepSeek, R1' WHERE id = 2")
+        database.executemany(
+            """INSERT INTO topic_bursts (topic_id, started_on, ended_on, documents, expected, strength, method, run_id)
+               VALUES (?, '2024-01-01', '2024-01-07', 3, 1.0, 1.0, 'm', 1)""",
+            [(1,), (2,)],
+        )
+
+    async def get(topic: str) -> Any:
+        return await build(path).client.get(f"/debatewatch/{query}.json?_shape=array&topic={topic}")
+
+    assert {row["topic_id"] for row in asyncio.run(get("1")).json()} == {1}
+    assert {row["topic_id"] for row in asyncio.run(get("r1")).json()} == {2}
+
+
 def test_a_topic_that_has_ended_is_refused_and_not_counted_as_zero(tmp_path: Path) -> None:
     path = fill(tmp_path / "debate.db")
     with sqlite3.connect(path) as database:

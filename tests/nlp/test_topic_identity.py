@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -161,6 +162,25 @@ def test_labels_and_merges_of_a_user_survive_refits(database: Path) -> None:
     assert {t["id"] for t in listed} == set(after)
 
 
+def test_the_size_of_a_topic_is_what_is_in_it_comments_included_and_earlier_versions_not(database: Path) -> None:
+    with Store.open(database) as store:
+        run_id = store.start_run("crawl", "1")
+        for number in range(40, 46):
+            store.save_article(run_id, "s", replace(_article(number), kind="comment"))
+        store.save_article(run_id, "s", replace(_article(1), text=f"{SUBJECTS[1]} This was said again, and corrected."))
+    analyze(database, load_debate(), steps=("topics",), refit=True)
+    sizes = {topic_id: size for topic_id, (_, size) in _topics(database).items()}
+    with sqlite3.connect(database) as connection:
+        counted = connection.execute(
+            """SELECT topic_id, count(DISTINCT document_id) FROM current_document_topics JOIN articles USING (document_id)
+               WHERE topic_id IS NOT NULL GROUP BY 1"""
+        ).fetchall()
+    listed = json.loads(_run("topics", "list", "--db", str(database), "--json"))
+    shown = [json.loads(_run("topics", "show", str(t), "--db", str(database), "--json"))["documents"] for t in sizes]
+    assert sizes == dict(counted) == {t["id"]: t["documents"] for t in listed}
+    assert (sum(sizes.values()), shown) == (42, list(sizes.values()))
+
+
 def test_a_label_is_not_taken_twice_and_what_is_not_there_is_said(database: Path) -> None:
     first, second, *_ = _topics(database)
     with Store.open(database) as store:
@@ -168,7 +188,11 @@ def test_a_label_is_not_taken_twice_and_what_is_not_there_is_said(database: Path
         with pytest.raises(InputError, match="already"):
             store.rename_topic(first, taken.upper())
         with pytest.raises(InputError, match="empty"):
-            store.rename_topic(first, "  ")
+            store.rename_topic(first, " \u200b\x00 ")
+        with pytest.raises(InputError, match="at most 120 characters, this one 5000"):
+            store.rename_topic(first, "x" * 5000)
+        store.rename_topic(first, "Licences\x00\u202e\n for <b>weights</b>")
+        assert _topics(database)[first][0] == "Licences for <b>weights</b>"
         with pytest.raises(UnknownNameError, match="no standing topic 999"):
             store.rename_topic(999, "x")
         with pytest.raises(UnknownNameError, match="no standing topic 999"):
