@@ -18,6 +18,8 @@ _TRACKING = re.compile(
 )
 """Parameters that say how a reader came, never what is shown. courlan's list is wider: it takes `keyword`, `cid` and `session` away
 too, by which some sites address their articles."""
+MAX_LENGTH = 8_000
+"""Characters of an address: what every server should take (RFC 9110, 4.1). A longer one is none."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED_PATH = "/:@!$&'()*+,;=~-._"
 _SECTION_WORDS = frozenset(
@@ -29,6 +31,14 @@ _SECTION_WORDS = frozenset(
 def is_web_url(url: str) -> bool:
     """True for an absolute http or https address with a host name."""
     return _split(url) is not None
+
+
+def absolute_url(base: str, link: str) -> str:
+    """A link as the page `base` writes it -> its whole address; "" for what can be none ("http://[")."""
+    try:
+        return urljoin(base, link.strip())
+    except ValueError:
+        return ""
 
 
 def canonical_url(url: str, *, declared: str | None = None) -> str:
@@ -43,10 +53,7 @@ def canonical_url(url: str, *, declared: str | None = None) -> str:
     if own is None:
         return url
     if declared:
-        try:
-            other = _normalise(urljoin(url.strip(), declared.strip()))
-        except ValueError:
-            other = None
+        other = _normalise(absolute_url(url.strip(), declared))
         if other is not None and _plausible(other, own):
             own = other
     return own
@@ -62,11 +69,17 @@ def registrable_domain(url: str) -> str:
 
 def _split(url: str) -> SplitResult | None:
     try:
+        url.encode()  # JSON can write half a character ("\\ud800"), of which no request can be made.
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
         return None
-    if parts.scheme.lower() not in _DEFAULT_PORTS or not host or not re.fullmatch(r"[^\s/?#@<>\"\\^`{|}%]+", host):
+    if (
+        len(url) > MAX_LENGTH
+        or parts.scheme.lower() not in _DEFAULT_PORTS
+        or not host
+        or not re.fullmatch(r"[^\s/?#@<>\"\\^`{|}%]+", host)
+    ):
         return None
     return parts
 

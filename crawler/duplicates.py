@@ -150,13 +150,12 @@ def _fingerprint(text: str) -> _Fingerprint:
 def _facts(text: str) -> dict[tuple[str, str, str], str]:
     tokens = re.findall(r"\d[\d.,:]*\d|\w+", unicodedata.normalize("NFKC", text))
     masked = ["#" if token[0].isdigit() or token[0].isupper() else token for token in tokens]
-    facts: dict[tuple[str, str, str], str] = {}
+    facts: dict[tuple[str, str, str], list[str]] = {}
     for i in range(2, len(tokens) - 1):
         if masked[i] == "#":
-            key = (masked[i - 2], masked[i - 1], masked[i + 1])
             # Several facts in like surroundings are told apart by nothing, so they are compared together, in order.
-            facts[key] = f"{facts[key]} {tokens[i]}" if key in facts else tokens[i]
-    return facts
+            facts.setdefault((masked[i - 2], masked[i - 1], masked[i + 1]), []).append(tokens[i])
+    return {surroundings: " ".join(found) for surroundings, found in facts.items()}
 
 
 @cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from lxml.html import HtmlElement
 
@@ -123,7 +122,10 @@ def decode_page(html: bytes, content_type: str | None = None) -> str:
     def detect(body: bytes) -> str | None:
         return next(iter(detect_encoding(body)), None)
 
-    _, text = html_to_unicode(content_type, html, auto_detect_fun=detect)
+    try:
+        _, text = html_to_unicode(content_type, html, auto_detect_fun=detect)
+    except (LookupError, UnicodeError):  # A name of Python's that no page is written in ("idna", "zlib").
+        text = html.decode(detect(html) or "windows-1252", errors="replace")
     return str(text)
 
 
@@ -184,7 +186,7 @@ def _comments(data: StructuredData, article: Article, now: datetime) -> list[Art
 def _comment_id(item: Item, text: str, author: str | None) -> str:
     """The comment's own id: the fragment of its address, its identifier, else a digest that stays the same between crawls."""
     for value in (*strings(item.get("@id")), *strings(item.get("url")), *strings(item.get("mainEntityOfPage"))):
-        fragment = urlsplit(value).fragment if "#" in value else ""
+        fragment = value.partition("#")[2]
         if fragment:
             return fragment
     identifier = first_string(item.get("identifier"))

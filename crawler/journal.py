@@ -68,7 +68,7 @@ class Journal:
 
     def _write(self, what: str, url: str, values: Mapping[str, object]) -> int:
         payload = json.dumps({"what": what, **values}, ensure_ascii=False, sort_keys=True, default=str)
-        self._archive.write_metadata(url, payload.encode())
+        self._archive.write_metadata(url, payload.encode("utf-8", errors="replace"))
         self._steps += 1
         return self._steps - 1
 

@@ -25,6 +25,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from crawler.addresses import MAX_LENGTH
 from crawler.guard import is_public, is_web_port, literal_address
 from crawler.items import Job
 from crawler.settings import ROBOTSTXT_USER_AGENT
@@ -187,6 +188,8 @@ class AddressGuardMiddleware:
             host, port = (parts.hostname or "").rstrip("."), parts.port
         except ValueError as error:
             raise PrivateAddressError(f"unreadable address ({error})") from error
+        if len(request.url) > MAX_LENGTH:
+            raise PrivateAddressError(f"address of more than {MAX_LENGTH} characters")
         if not is_web_port(port):
             raise PrivateAddressError(f"port {port} belongs to another service than the web")
         if job.source.allow_private:

@@ -15,6 +15,7 @@ from typing import Any
 from lxml import etree
 
 from crawler.addresses import canonical_url, is_web_url
+from crawler.lenient_xml import xml_text
 from crawler.paragraphs import clean_text
 from crawler.sources import Source, SourcesFile, load_sources
 from db.models import InputError, utc_now
@@ -46,19 +47,24 @@ def read_opml(path: Path) -> list[Subscription]:
     # Readers write what no XML parser should take ("AT&T"); entities are still neither expanded nor loaded.
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
-        root = etree.fromstring(data, parser)
+        root = etree.fromstring(xml_text(data), parser)
     except (etree.XMLSyntaxError, ValueError):
         root = None
-    if root is None or not isinstance(root.tag, str) or root.tag.lower() != "opml":
+    if root is None or _tag(root) != "opml":
         raise InputError(
             f"{path}: not an OPML file (or larger than {MAX_BYTES} bytes); export one from your feed reader"
         )
     found: dict[str, Subscription] = {}
-    for outline in root.iter("outline"):
-        subscription = _subscription(outline)
+    for outline in root.iter(etree.Element):
+        subscription = _subscription(outline) if _tag(outline) == "outline" else None
         if subscription is not None:
             found.setdefault(canonical_url(subscription.url), subscription)
     return list(found.values())
+
+
+def _tag(element: Any) -> str:
+    # Written in capitals by some, in a namespace by others.
+    return str(element.tag).rpartition("}")[2].lower()
 
 
 def _subscription(outline: Any) -> Subscription | None:

@@ -80,7 +80,8 @@ def page_body(tree: HtmlElement, url: str, data: StructuredData, metas: Metas) -
         lines = lines[1:]
     lines = [*missing_lead(lines, tree, data, metas), *lines]
     agreed = agree(lines, declared, whole=not data.from_markup)
-    left_out += [line for line in lines if line not in set(agreed)]
+    kept = set(agreed)
+    left_out += [line for line in lines if line not in kept]
     return Body("\n\n".join(agreed), tuple(left_out))
 
 

@@ -18,9 +18,11 @@ from crawler.duplicates import SHORT_WORDS, find_duplicates, signature
 from crawler.extract import extract_page
 from crawler.freshness import due_at, quiet_interval
 from crawler.items import Answer, Job, Page
+from crawler.paragraphs import storable
 from crawler.readers import read_page
 from crawler.relevance import Relevance
 from crawler.sources import Source
+from crawler.time_limit import time_limit
 from db.log import event
 from db.models import ArchiveError, Article, ExtractionError, Fetch, Outcome, StoreError
 from db.store import Store
@@ -42,14 +44,15 @@ class Collector:
     ) -> Outcome:
         """Extracts a page and keeps what it holds. A page that cannot be read is a `failed` fetch and a row in `failures`."""
         try:
-            articles = read_page(source, fetch, body, content_type=content_type, published=published)
+            with time_limit():
+                articles = read_page(source, fetch, body, content_type=content_type, published=published)
         except Exception as error:  # Pages come from strangers: whatever one of them breaks, the others are read.
             return self.failure(fetch, error)
         return self.articles(fetch, articles, judge=source.relevance)
 
     def articles(self, fetch: Fetch, articles: list[Article], *, judge: bool = True) -> Outcome:
         """Keeps an article and its comments, unless it is not about the debate. The fetch's row says what came of it."""
-        article, comments = articles[0], articles[1:]
+        article, *comments = map(storable, articles)
         if judge:
             verdict = self.relevance.judge(article.title, _judged_text(articles), article.language)
             if not verdict.relevant:
@@ -107,7 +110,7 @@ class Collector:
 
     def failure(self, fetch: Fetch, error: BaseException) -> Outcome:
         """A page or listing that could not be read: its fetch, and a row in `failures` with the error."""
-        detail = " ".join(str(error).split())
+        detail = " ".join(str(error).encode("utf-8", errors="replace").decode().split())
         reason = fetch.reason or (detail or type(error).__name__)[:300]
         self.store.record_failure(self.run_id, self.step, type(error).__name__, detail, url=fetch.url)
         self.store.record_fetch(self.run_id, replace(fetch, outcome="failed", reason=reason))
@@ -172,12 +175,7 @@ class StorePipeline:
         job = self._job
         try:
             step = job.journal.item(item)
-            if isinstance(item, Page):
-                outcome = job.collector.page(
-                    job.source, item.fetch, item.body, content_type=item.content_type, published=item.published
-                )
-            else:
-                outcome = self._answer(item, step)
+            outcome = self._page(item) if isinstance(item, Page) else self._answer(item, step)
         except (StoreError, ArchiveError) as error:
             job.stop(error)
             raise DropItem(str(error)) from error
@@ -187,6 +185,19 @@ class StorePipeline:
         _log(item.fetch, outcome)
         job.report(job, item.fetch.url)
         return item
+
+    def _page(self, item: Page) -> Outcome:
+        job = self._job
+        try:
+            return job.collector.page(
+                job.source, item.fetch, item.body, content_type=item.content_type, published=item.published
+            )
+        except (StoreError, ArchiveError):
+            raise
+        except (
+            Exception
+        ) as error:  # What a page holds that cannot be kept is a failure of this page: it never goes without a row.
+            return job.collector.failure(item.fetch, error)
 
     def _answer(self, item: Answer, step: int) -> Outcome:
         job, fetch = self._job, item.fetch

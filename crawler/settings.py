@@ -30,6 +30,9 @@ HTTPERROR_ALLOWED_CODES = [304]  # "Not modified" is an answer.
 AUTOTHROTTLE_ENABLED = True  # A slow site is asked less often; the delay of sources.toml is the least.
 CONCURRENT_REQUESTS = 4  # Of one source; more would only queue behind its delay, and a stop waits for the queue.
 CONCURRENT_REQUESTS_PER_DOMAIN = 2
+URLLENGTH_LIMIT = (
+    0  # It drops requests without a word; crawler.addresses has the limit, the guard holds redirects to it.
+)
 CONCURRENT_ITEMS = 1  # Pages are read one after the other: near-duplicates in one crawl must see each other.
 SCHEDULER_MEMORY_QUEUE = "scrapy.squeues.FifoMemoryQueue"  # In the listing's order: a crawl cut short has the newest.
 RETRY_GIVE_UP_LOG_LEVEL = "DEBUG"  # The row in `fetches` says it.

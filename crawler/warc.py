@@ -274,8 +274,10 @@ def _iterate(stream: IO[bytes]) -> Iterator[ArchivedPage]:
 
 def _refuse_a_cut_tail(stream: IO[bytes], end: int) -> None:
     """warcio takes a tail too short for a record's headers for the end of the file; `end` is where its last record ends."""
-    if stream.seekable() and stream.seek(0, 2) > end:
-        raise EOFError("a record is cut short")
+    if stream.seekable():
+        stream.seek(end)
+        if stream.read(65536).strip(b"\r\n"):  # The blank lines after the last record of a file that is not gzipped.
+            raise EOFError("a record is cut short")
 
 
 def _page(record: Any, source_id: str | None) -> ArchivedPage | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from db.connection import Connection, as_json
 from db.models import (
     Article,
+    FailedTries,
     Fetch,
     Outcome,
     PageState,
@@ -36,6 +37,20 @@ class Collecting(Connection):
             if fetched_at is None:
                 return None
             return PageState(row["url"], row["etag"], row["last_modified"], fetched_at, row["outcome"])
+        return None
+
+    def failed_tries(self, url: str) -> FailedTries | None:
+        """The tries of an address that failed since the last one that did not; None when the last one did not."""
+        for row in self._rows(
+            """SELECT min(fetched_at) AS first, max(fetched_at) AS last, (
+                   SELECT outcome = 'disallowed' OR coalesce(status < 500 AND status NOT IN (408, 425, 429), FALSE)
+                   FROM fetches WHERE url = :url ORDER BY id DESC LIMIT 1) AS final
+               FROM fetches WHERE url = :url AND id > coalesce((SELECT max(id) FROM fetches
+                   WHERE url = :url AND outcome NOT IN ('failed', 'disallowed')), 0)""",
+            {"url": url},
+        ):
+            first, last = from_iso(row["first"]), from_iso(row["last"])
+            return FailedTries(first, last, bool(row["final"])) if first and last else None
         return None
 
     def record_fetch(self, run_id: int, fetch: Fetch, *, article_id: int | None = None) -> int:

@@ -136,6 +136,16 @@ class PageState:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTries:
+    """When an address that has given nothing so far, or nothing any more, was first and last tried without success."""
+
+    first: datetime
+    last: datetime
+    final: bool
+    """The last answer was one that time alone seldom changes (not there, not allowed, nothing to read)."""
+
+
+@dataclass(frozen=True, slots=True)
 class SavedArticle:
     """What became of an article handed to the store.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -25,8 +25,9 @@ from crawler.addresses import canonical_url, is_web_url
 from crawler.freshness import LONGEST_WAIT, due_at, fresh_for
 from crawler.items import Answer, Entry, Job, Page
 from crawler.middlewares import PrivateAddressError, RobotsForbiddenError, describe, retry_after
-from crawler.spiders.listing import Listing, Scope, is_due
+from crawler.spiders.listing import Listing, Scope, is_doubted, is_due, may_try_again
 from crawler.spiders.reach import Reach, is_behind
+from crawler.time_limit import time_limit
 from db.models import Fetch, Outcome, PageState, utc_now
 
 MAX_ENTRIES = 50_000
@@ -130,7 +131,8 @@ class SourceSpider(scrapy.Spider):
         if urldefrag(asked).url == response.url:
             response = response.replace(url=asked)  # Scrapy leaves the fragment away.
         try:
-            listing = self.read(response, self.scope)
+            with time_limit():
+                listing = self.read(response, self.scope)
         except Exception as error:
             reason = f"unreadable listing: {describe(error)}"
             yield Answer(self._fetch(response.request, "failed", response=response, reason=reason), error)
@@ -140,7 +142,7 @@ class SourceSpider(scrapy.Spider):
         due = due_at(stored.fetched_at, _fresh_for(response), listing.hints)
         yield Answer(replace(stored, due_at=due), conditional=listing.conditional)
         self.left_out = self.left_out or not listing.complete or len(listing.entries) > MAX_ENTRIES
-        for entry in listing.entries[:MAX_ENTRIES]:
+        for entry in self._new_first(listing.entries[:MAX_ENTRIES]):
             request = self._choose(entry, response if listing.whole else None)
             if request is not None:
                 yield request
@@ -150,6 +152,13 @@ class SourceSpider(scrapy.Spider):
         elif not is_behind(listing, self.scope):
             yield from self._ask(listing.more)
         yield from self._next()
+
+    def _new_first(self, entries: tuple[Entry, ...]) -> Sequence[Entry]:
+        """The pages of a listing, those never had before the others where there may be room for some only: looking at known pages
+        again must not keep new ones waiting for ever."""
+        if len(entries) <= self.job.limit - self.job.tally.planned:
+            return entries
+        return sorted(entries, key=lambda entry: self.job.state(canonical_url(entry.url)) is not None)
 
     def closed(self, reason: str) -> None:
         """Called by Scrapy: says what a window of time did not reach."""
@@ -175,9 +184,15 @@ class SourceSpider(scrapy.Spider):
             self.left_out = True
             return None
         state = self.job.state(url)
+        if state is not None and is_doubted(entry, state, utc_now()):
+            self.left_out = True
         if holder is not None and state is not None and (entry.updated is None or entry.updated <= state.fetched_at):
             return None
         if state is not None and not is_due(entry, state, utc_now(), self.job.settings.recheck_days):
+            return None
+        tries = self.job.store.failed_tries(url)
+        if tries is not None and not may_try_again(tries, utc_now()):
+            self.left_out = self.left_out or not tries.final
             return None
         if self.job.tally.planned >= self.job.limit:
             self.left_out = True

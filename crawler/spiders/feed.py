@@ -9,10 +9,10 @@ from calendar import timegm
 from datetime import UTC, datetime
 from time import struct_time
 from typing import Any
-from urllib.parse import urljoin
 
 from scrapy.http import Response
 
+from crawler.addresses import absolute_url
 from crawler.freshness import feed_hints
 from crawler.items import Entry
 from crawler.spiders.answers import read_json_object
@@ -56,7 +56,7 @@ def read_feed(body: bytes, url: str, content_type: str = "application/xml") -> L
         raise ListingError("this is no RSS or Atom feed")
     entries = tuple(
         Entry(
-            urljoin(url, entry.get("link", "")),
+            absolute_url(url, entry.get("link", "")),
             _moment(entry, "published_parsed"),
             _moment(entry, "updated_parsed"),
         )
@@ -66,7 +66,7 @@ def read_feed(body: bytes, url: str, content_type: str = "application/xml") -> L
     links = feed.feed.get("links", [])
     following = [link.get("href", "") for rel in ("next", "prev-archive") for link in links if link.get("rel") == rel]
     return Listing(
-        entries, tuple(urljoin(url, href) for href in following), hints=feed_hints(body), complete=short is body
+        entries, tuple(absolute_url(url, href) for href in following), hints=feed_hints(body), complete=short is body
     )
 
 
@@ -89,7 +89,7 @@ def _read_json_feed(body: bytes, url: str) -> Listing:
     following = feed.get("next_url")
     return Listing(
         tuple(entry for entry in entries if entry is not None),
-        (urljoin(url, following),) if isinstance(following, str) and following else (),
+        (absolute_url(url, following),) if isinstance(following, str) and following else (),
         complete=len(items) <= MAX_FEED_ENTRIES,
     )
 
@@ -100,7 +100,7 @@ def _json_entry(item: dict[str, Any], url: str) -> Entry | None:
     if address is None:
         return None
     published, updated = (parse_moment(str(item.get(key) or "")) for key in ("date_published", "date_modified"))
-    return Entry(urljoin(url, address), published, updated)
+    return Entry(absolute_url(url, address), published, updated)
 
 
 def _is_address(value: object) -> bool:

@@ -10,12 +10,15 @@ from email.utils import parsedate_to_datetime
 from crawler.freshness import Hints
 from crawler.items import Entry
 from crawler.sources import Source
-from db.models import PageState
+from db.models import FailedTries, PageState
 
 RECHECK_EVERY = timedelta(hours=6)
 """A page without a date of change in its listing is looked at again at most so often."""
 
 
+LONGEST_FAILING, LONGEST_FINAL = timedelta(days=1), timedelta(days=7)
+"""An address that keeps failing is tried at least so often while its listing names it."""
+_NOTHING_NEW = ("unchanged", "off_topic")
 CLOCKS_APART = timedelta(minutes=5)
 """A clock that was a little ahead at the last crawl is no matter."""
 
@@ -60,19 +63,40 @@ def is_due(entry: Entry, state: PageState, now: datetime, recheck_days: float) -
     """Whether a page that is known is worth another (conditional) request.
 
     It is when its listing says that it changed since it was fetched, or since the date that the page itself gave (listings of
-    archives carry old dates). Where the listing has no date of change, in the days after publication, when corrections are made.
-    And when it was fetched in the future: the clock was wrong then, and nobody knows how long ago that is.
+    archives carry old dates). A listing that claimed a change where there was none (some write the present into every line) is
+    believed again only some hours later, and no more while its date is still to come. Where the listing has no date of change, in
+    the days after publication, when corrections are made. And when it was fetched in the future: the clock was wrong then, and
+    nobody knows how long ago that is.
     """
     if state.fetched_at > now + CLOCKS_APART:
         return True
-    if entry.updated is not None and entry.updated != entry.published:
+    in_vain = entry.updated is not None and entry.updated > now + CLOCKS_APART and state.outcome in _NOTHING_NEW
+    if entry.updated is not None and entry.updated != entry.published and not in_vain:
         own = _http_date(state.last_modified)
-        return entry.updated > state.fetched_at or (own is not None and entry.updated > own)
+        older = own is not None and entry.updated > own and state.outcome != "unchanged"
+        return (entry.updated > state.fetched_at or older) and not is_doubted(entry, state, now)
     return (
         entry.published is not None
         and now - entry.published <= timedelta(days=recheck_days)
         and now - state.fetched_at >= RECHECK_EVERY
     )
+
+
+def is_doubted(entry: Entry, state: PageState, now: datetime) -> bool:
+    """Whether a listing says that a page changed which showed nothing new when that was last said, a short while ago."""
+    return (
+        entry.updated is not None
+        and entry.updated > state.fetched_at
+        and state.outcome in _NOTHING_NEW
+        and now - state.fetched_at < RECHECK_EVERY
+    )
+
+
+def may_try_again(tries: FailedTries, now: datetime) -> bool:
+    """Whether an address that failed is worth another try: at the next crawl, and then each time after as long again as it has been
+    failing, at most a day; a week where time alone seldom helps. Also when it was tried in the future, by a wrong clock."""
+    wait = min(tries.last - tries.first, LONGEST_FINAL if tries.final else LONGEST_FAILING)
+    return now - tries.last >= wait - wait / 10 or tries.last > now + CLOCKS_APART
 
 
 def _http_date(text: str | None) -> datetime | None:

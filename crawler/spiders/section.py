@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from parsel import Selector
 from scrapy.http import Response, TextResponse
 
+from crawler.addresses import absolute_url, is_web_url
 from crawler.items import Entry
 from crawler.spiders.base import SourceSpider
 from crawler.spiders.listing import Listing, ListingError, Scope
@@ -33,13 +34,14 @@ class SectionSpider(SourceSpider):
 
 def read_section(page: Selector, url: str, links: str | None = None, following: str | None = None) -> Listing:
     """What a section page names. Raises ListingError when it has no link to an article."""
-    base = urljoin(url, page.css("base::attr(href)").get() or "")
-    found = [urljoin(base, href) for href in _hrefs(page, links or DEFAULT_LINKS)]
+    base = absolute_url(url, page.css("base::attr(href)").get() or "") or url
+    linked = [absolute_url(base, href) for href in _hrefs(page, links or DEFAULT_LINKS)]
+    found = [address for address in linked if is_web_url(address)]
     if links is None:
         found = [address for address in found if looks_like_article(address)]
     if not found:
         raise ListingError("no link to an article; set `links` to the CSS selector of the links")
-    more = [urljoin(base, href) for href in _hrefs(page, following or "a[rel~=next], link[rel~=next]")[:1]]
+    more = [absolute_url(base, href) for href in _hrefs(page, following or "a[rel~=next], link[rel~=next]")[:1]]
     return Listing(tuple(Entry(address) for address in dict.fromkeys(found)), tuple(more))
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urljoin
 
 from scrapy.http import Response
 from scrapy.utils.gz import gunzip, gzip_magic_number
 
-from crawler.addresses import is_web_url
+from crawler.addresses import absolute_url, is_web_url
 from crawler.items import Entry
+from crawler.lenient_xml import xml_text
 from crawler.spiders.base import SourceSpider
 from crawler.spiders.listing import Listing, ListingError, Scope
 
@@ -37,8 +37,10 @@ def read_sitemap(body: bytes, url: str, *, since: datetime | None = None) -> Lis
     from lxml.etree import LxmlError
     from scrapy.utils.sitemap import Sitemap
 
-    if body.lstrip()[:1] != b"<":
-        return _plain(body)
+    text = xml_text(body)
+    if not text.startswith("<"):
+        return _plain(text)
+    body = text.encode()
     try:
         sitemap = Sitemap(body)
         rows: list[dict[str, Any]] = list(sitemap)
@@ -48,22 +50,25 @@ def read_sitemap(body: bytes, url: str, *, since: datetime | None = None) -> Lis
         raise ListingError(f"this is no sitemap but <{sitemap.type}>")
     oldest = datetime.min.replace(tzinfo=UTC)
     if sitemap.type == "sitemapindex":
-        changed = [(parse_moment(row.get("lastmod")), urljoin(url, row["loc"])) for row in rows]
+        changed = [(parse_moment(row.get("lastmod")), absolute_url(url, row["loc"])) for row in rows]
         children = sorted(changed, key=lambda child: child[0] or oldest, reverse=True)
         wanted = [address for moment, address in children if since is None or moment is None or moment >= since]
         return Listing(more=tuple(wanted), conditional=False)
     published = _news_dates(body)
     entries = [
-        Entry(urljoin(url, row["loc"]), published.get(row["loc"]), parse_moment(row.get("lastmod"))) for row in rows
+        Entry(absolute_url(url, row["loc"]), published.get(row["loc"]), parse_moment(row.get("lastmod")))
+        for row in rows
     ]
     return Listing(tuple(sorted(entries, key=lambda entry: entry.updated or entry.published or oldest, reverse=True)))
 
 
-def _plain(body: bytes) -> Listing:
-    lines = body.decode("utf-8-sig", errors="replace").split()
-    if not lines or not all(is_web_url(line) for line in lines):
+def _plain(text: str) -> Listing:
+    """One address a line; a line that is none is passed over, but most must be."""
+    lines = [line.strip() for line in text.replace("&amp;", "&").splitlines() if line.strip()]
+    addresses = [line for line in lines if is_web_url(line) and len(line.split()) == 1]
+    if len(addresses) * 2 <= len(lines):
         raise ListingError("this is no sitemap")
-    return Listing(tuple(Entry(line) for line in lines))
+    return Listing(tuple(Entry(address) for address in addresses))
 
 
 def _news_dates(body: bytes) -> dict[str, datetime]:
@@ -91,5 +96,8 @@ def parse_moment(text: str | None) -> datetime | None:
             moment = datetime.fromisoformat(candidate)
         except ValueError:
             continue
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        try:
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except OverflowError:  # The first or last day that there is, in another zone.
+            return None
     return None

@@ -21,7 +21,7 @@ from crawler.replay import replay
 from crawler.run import crawl
 from crawler.sources import SourcesFile, load_sources
 from crawler.warc import read_record
-from db.models import ArchiveError, CrawlReport, InputError
+from db.models import ArchiveError, CrawlReport, InputError, utc_now
 from tests.crawler.same_rows import content
 from tests.crawler.webserver import Asked, Reply, WebServer, article, debate_text, rss, sitemap
 
@@ -503,3 +503,60 @@ def test_an_archive_that_cannot_be_written_ends_the_crawl_with_one_line(tmp_path
             crawl(tmp_path / "x.db", sources, archive_dir=tmp_path / "file")
     assert rows(tmp_path, "SELECT status FROM runs") == [("failed",)]
     assert rows(tmp_path, "SELECT count(*) FROM articles") == [(0,)], "no evidence without its archived copy"
+
+
+def test_what_keeps_failing_is_asked_for_ever_less_often_and_keeps_nothing_waiting(tmp_path: Path) -> None:
+    """A feed that changes all the time and names the same dead pages first."""
+    with WebServer() as web:
+        dead, alive = ["/gone", "/empty", "/down", "/private/a"], ["/a", "/b"]
+        web.pages = {
+            "/robots.txt": Reply(b"User-agent: *\nDisallow: /private/\n"),
+            "/feed": rss(web.base, dead + alive),
+            "/gone": Reply(b"", 410),
+            "/empty": Reply(b"<html><body></body></html>"),
+            "/down": Reply(b"", 500),
+            "/a": article("A", debate_text(1)),
+            "/b": article("B", debate_text(2)),
+        }
+        sources = sources_file(
+            tmp_path, [{"id": "s", "kind": "feed", "url": f"{web.base}/feed", "limit": 4}], {"retries": 0}
+        )
+        for hours_ago in (4, 3, 1):
+            crawl(tmp_path / "x.db", sources)
+            with closing(sqlite3.connect(tmp_path / "x.db")) as connection, connection:
+                connection.execute(
+                    """UPDATE fetches SET fetched_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', ?)
+                       WHERE run_id = (SELECT max(id) FROM runs)""",
+                    [f"-{hours_ago} hours"],
+                )
+        assert [web.paths().count(path) for path in ("/gone", "/empty", "/down")] == [3, 3, 3]
+        crawl(tmp_path / "x.db", sources)
+        assert [web.paths().count(path) for path in ("/gone", "/empty", "/down")] == [3, 3, 3], (
+            "failing for 3 hours, tried 1 ago"
+        )
+        assert rows(tmp_path, "SELECT count(*) FROM fetches WHERE outcome = 'disallowed'") == [(3,)]
+        assert [path for path in alive if path in web.paths()] == alive
+
+
+def test_a_sitemap_that_calls_everything_new_does_not_keep_what_is_new_waiting(tmp_path: Path) -> None:
+    with WebServer() as web:
+        paths = [f"/{number}" for number in range(6)]
+        web.pages = {path: article(path, debate_text(number)) for number, path in enumerate(paths)}
+        web.pages["/map"] = lambda asked: sitemap(web.base, dict.fromkeys(paths, f"{utc_now():%Y-%m-%dT%H:%M:%S.%fZ}"))
+        sources = sources_file(tmp_path, [{"id": "s", "kind": "sitemap", "url": f"{web.base}/map", "limit": 2}])
+        for _ in range(3):
+            crawl(tmp_path / "x.db", sources)
+        assert [web.paths().count(path) for path in paths] == [1] * 6
+
+
+def test_a_page_with_half_characters_in_its_data_is_kept(tmp_path: Path) -> None:
+    with WebServer() as web:
+        data = json.dumps(
+            {"@type": "NewsArticle", "author": {"name": "Ana \ud800 Lima"}, "articleSection": "AI \udfff"}
+        )
+        page = article("Half", debate_text(1)).body
+        page = page.replace(b"</head>", f'<script type="application/ld+json">{data}</script></head>'.encode())
+        web.pages = {"/feed": rss(web.base, ["/half"]), "/half": Reply(page)}
+        crawl(tmp_path / "x.db", sources_file(tmp_path, [{"id": "s", "kind": "feed", "url": f"{web.base}/feed"}]))
+        assert rows(tmp_path, "SELECT authors, section FROM articles") == [('["Ana ? Lima"]', "AI ?")]
+        replay(tmp_path / "again.db", tmp_path / "archive")

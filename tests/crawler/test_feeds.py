@@ -8,11 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from parsel import Selector
 
+from crawler.addresses import is_web_url
 from crawler.items import Entry
 from crawler.run import crawl
 from crawler.spiders.feed import MAX_FEED_ENTRIES, read_feed
-from crawler.spiders.listing import ListingError
+from crawler.spiders.listing import Listing, ListingError
+from crawler.spiders.section import read_section
 from crawler.spiders.sitemap import read_sitemap
 from tests.crawler.test_crawl import CONTENT, rows, sources_file
 from tests.crawler.webserver import Reply, WebServer, article, debate_text
@@ -144,3 +147,32 @@ def test_children_of_an_index_that_did_not_change_since_are_not_read() -> None:
       <sitemap><loc>/b.xml</loc><lastmod>2024-01</lastmod></sitemap><sitemap><loc>/c.xml</loc></sitemap></sitemapindex>"""
     listing = read_sitemap(xml, "https://example.org/i.xml", since=datetime(2024, 1, 1, tzinfo=UTC))
     assert listing.more == ("https://example.org/b.xml", "https://example.org/c.xml")
+
+
+def test_an_address_that_is_none_costs_only_itself() -> None:
+    odd = ["http://[bad", "https://example.org/\ud800", "https://example.org/" + "a" * 9_000]
+    feed = {"version": "https://jsonfeed.org/version/1.1", "items": [{"url": url} for url in (*odd, "/a")]}
+    assert usable(read_feed(json.dumps(feed).encode(), HOME)) == ["https://example.org/a"]
+    urls = "".join(f"<url><loc>{url}</loc></url>" for url in (odd[0], odd[2], "https://example.org/a"))
+    assert usable(read_sitemap(f"<urlset>{urls}</urlset>".encode(), HOME)) == ["https://example.org/a"]
+    page = f'<base href="{odd[0]}"><main><a href="{odd[0]}/2024/01/x">x</a><a href="/2024/01/a">a</a></main>'
+    assert usable(read_section(Selector(text=page), HOME)) == ["https://example.org/2024/01/a"]
+
+
+def usable(listing: Listing) -> list[str]:
+    return [entry.url for entry in listing.entries if is_web_url(entry.url)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_a_sitemap_is_read_in_any_encoding_and_with_bare_ampersands(encoding: str) -> None:
+    written = "https://example.org/caf\u00e9?a=1&b=2"
+    urls = f"<url><loc>{written}</loc></url><url><loc><![CDATA[{written}]]></loc></url>"
+    xml = f'<?xml version="1.0" encoding="UTF-8"?><urlset>{urls}</urlset>'
+    assert [entry.url for entry in read_sitemap(xml.encode(encoding), HOME).entries] == [written, written]
+
+
+def test_a_plain_sitemap_may_have_lines_that_are_no_address() -> None:
+    listing = read_sitemap(b"# pages\r\nhttps://example.org/a\r\nhttps://example.org/b\r\n", HOME)
+    assert [entry.url for entry in listing.entries] == ["https://example.org/a", "https://example.org/b"]
+    with pytest.raises(ListingError):
+        read_sitemap(b"See https://example.org/a\nfor more", HOME)

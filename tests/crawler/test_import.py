@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 import zipfile
@@ -162,3 +163,53 @@ def test_bad_files_and_names_are_refused_in_one_line(tmp_path: Path, sources: So
         import_paths(tmp_path / "x.db", [tmp_path / "a.docx"], sources, source_id="nobody")
     report = import_paths(tmp_path / "x.db", [tmp_path / "bad.wacz"], sources)
     assert "not a readable WACZ file" in report.sources[0].errors[0]
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "windows-1252"), ("\t", "utf-16"), (",", "utf-8-sig")])
+def test_csv_is_read_as_spreadsheets_write_it(
+    tmp_path: Path, sources: SourcesFile, delimiter: str, encoding: str
+) -> None:
+    with (tmp_path / "a.csv").open("w", encoding=encoding, newline="") as file:
+        table = csv.writer(file, delimiter=delimiter)
+        table.writerow(["URL", " Title ", "Text"])
+        table.writerow(["https://example.org/a", "Caf\u00e9\x00", debate_text(1)])
+        table.writerow(["https://example.org/b", "Huge", "open source AI " * 700_000])
+        table.writerow(["https://example.org/c", "Last", debate_text(2)])
+    (report,) = import_paths(tmp_path / "x.db", [tmp_path / "a.csv"], sources).sources
+    assert report.outcomes == {"stored": 2, "failed": 1}
+    assert rows(tmp_path, "SELECT title FROM articles ORDER BY url") == [("Caf\u00e9",), ("Last",)]
+
+
+def test_rows_that_no_database_takes_cost_only_themselves(tmp_path: Path, sources: SourcesFile) -> None:
+    lines = [
+        "[" * 100_000,
+        json.dumps({"text": debate_text(1) + " \ud800", "title": "Half \ud83d", "url": "https://example.org/\ud800"}),
+        json.dumps({"text": debate_text(2), "title": "Far", "published_at": "2999-01-01"}),
+        json.dumps({"text": debate_text(3), "title": "First day", "published_at": "0001-01-01T00:00:00+05:00"}),
+        json.dumps({"html": article("Page", debate_text(4), date="").body.decode(), "published_at": "14 March 2024"}),
+        json.dumps(
+            {"text": debate_text(5), "title": "Seconds", "published_at": 1710408600, "author": [{"name": "Ana Lima"}]}
+        ),
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    (report,) = import_paths(tmp_path / "x.db", [tmp_path / "a.jsonl"], sources).sources
+    assert report.outcomes == {"failed": 2, "stored": 4}
+    assert rows(tmp_path, "SELECT title, published_at, authors FROM articles ORDER BY id") == [
+        ("Half ?", None, "[]"),
+        ("Far", None, "[]"),
+        ("Page", "2024-03-14T00:00:00Z", "[]"),
+        ("Seconds", "2024-03-14T09:30:00Z", '["Ana Lima"]'),
+    ]
+
+
+def test_a_wacz_file_that_is_locked_or_packed_unusually_is_a_failure(tmp_path: Path, sources: SourcesFile) -> None:
+    for name, at, value in (("locked", (6, 8), 1), ("packed", (8, 10), 99)):
+        path = tmp_path / f"{name}.wacz"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/a.warc.gz", b"x")
+        data = bytearray(path.read_bytes())
+        for signature, offset in zip((b"PK\x03\x04", b"PK\x01\x02"), at, strict=True):
+            data[data.find(signature) + offset] = value
+        path.write_bytes(data)
+    reports = import_paths(tmp_path / "x.db", [tmp_path / "locked.wacz", tmp_path / "packed.wacz"], sources).sources
+    assert [report.outcomes for report in reports] == [{"failed": 1}, {"failed": 1}]

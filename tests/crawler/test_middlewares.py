@@ -12,10 +12,10 @@ from crawler.guard import AddressRefusedError, connect_public, is_public, litera
 from crawler.items import Entry
 from crawler.middlewares import describe, retry_after
 from crawler.spiders.feed import read_feed
-from crawler.spiders.listing import ListingError, is_due
+from crawler.spiders.listing import ListingError, is_due, may_try_again
 from crawler.spiders.section import looks_like_article
 from crawler.spiders.sitemap import parse_moment, read_sitemap
-from db.models import PageState
+from db.models import FailedTries, Outcome, PageState
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_what_twisted_wraps_is_said_in_words() -> None:
     assert describe(ValueError()) == "ValueError"
 
 
-def state(fetched: datetime, last_modified: str | None = None) -> PageState:
-    return PageState("https://example.org/a", None, last_modified, fetched, "stored")
+def state(fetched: datetime, last_modified: str | None = None, outcome: Outcome = "stored") -> PageState:
+    return PageState("https://example.org/a", None, last_modified, fetched, outcome)
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -101,6 +101,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         (Entry("u"), state(NOW - 8 * DAY), False),
         (Entry("u", NOW - 30 * DAY, NOW - 3 * HOUR), state(NOW + 4000 * DAY), True),
         (Entry("u", NOW - DAY), state(NOW + 2 * HOUR / 60), False),
+        (Entry("u", None, NOW + 2 * DAY), state(NOW - DAY, outcome="unchanged"), False),
+        (Entry("u", None, NOW), state(NOW - HOUR, outcome="unchanged"), False),
+        (Entry("u", None, NOW), state(NOW - HOUR, outcome="off_topic"), False),
+        (Entry("u", None, NOW), state(NOW - 7 * HOUR, outcome="unchanged"), True),
+        (Entry("u", None, NOW - 10 * DAY), state(NOW - DAY, "Wed, 28 Feb 2024 00:00:00 GMT", "unchanged"), False),
     ],
     ids=[
         "changed since",
@@ -113,10 +118,31 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         "undated",
         "fetched by a wrong clock",
         "by one a little ahead",
+        "to be changed the day after tomorrow, and looked at for that",
+        "changed now, as an hour ago in vain",
+        "changed now, off topic an hour ago",
+        "changed now, in vain long ago",
+        "as old as its copy, which was confirmed",
     ],
 )
 def test_a_known_page_is_asked_again_only_with_reason(entry: Entry, known: PageState, due: bool) -> None:
     assert is_due(entry, known, NOW, recheck_days=3) is due
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "final", "may"),
+    [
+        (NOW - HOUR, NOW - HOUR, False, True),
+        (NOW - 3 * HOUR, NOW - HOUR, False, False),
+        (NOW - 2 * HOUR, NOW - HOUR, False, True),
+        (NOW - 30 * DAY, NOW - 23 * HOUR, False, True),
+        (NOW - 30 * DAY, NOW - 23 * HOUR, True, False),
+        (NOW - 30 * DAY, NOW - 7 * DAY, True, True),
+        (NOW - DAY, NOW + 400 * DAY, True, True),
+    ],
+)
+def test_what_keeps_failing_is_tried_ever_less_often(first: datetime, last: datetime, final: bool, may: bool) -> None:
+    assert may_try_again(FailedTries(first, last, final), NOW) is may
 
 
 def test_feeds_give_links_and_both_dates() -> None:
@@ -171,6 +197,8 @@ def test_bytes_that_are_no_listing_are_said_to_be_none(body: bytes) -> None:
         ("2024-03-14T09:30:00-05:00", datetime(2024, 3, 14, 14, 30, tzinfo=UTC)),
         ("", None),
         ("x", None),
+        ("0001-01-01T00:00:00+05:00", None),
+        ("9999-12-31T23:59:59-05:00", None),
     ],
 )
 def test_all_w3c_dates_are_read(text: str, moment: datetime | None) -> None:

@@ -75,3 +75,27 @@ def test_thirty_thousand_subscriptions_are_read(tmp_path: Path) -> None:
     started = time.process_time()
     assert len(read_opml(opml(tmp_path, f"<opml><body>{outlines}</body></opml>"))) == 30_000
     assert time.process_time() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [
+        ("UTF-8", "utf-8-sig"),
+        ("UTF-8", "utf-16"),
+        ("UTF-16", "utf-8"),
+        ("UTF-8", "latin-1"),
+        ("ISO-8859-2", "iso-8859-2"),
+    ],
+)
+def test_what_readers_write_wrongly_is_read_all_the_same(tmp_path: Path, declared: str, encoding: str) -> None:
+    path = tmp_path / "odd.opml"
+    xml = f"""<?xml version="1.0" encoding="{declared}"?><OPML xmlns="http://opml.org/spec2"><body><outline text="Outer">
+        <Outline text="Inner"><outline text="Caf\u00e9 AT&T&nbsp;&eacute;" XMLURL="https://example.org/f?a=1&b=2&amp;c=3"/>
+        </Outline></outline></body></OPML>"""
+    path.write_bytes(xml.encode(encoding))
+    (found,) = read_opml(path)
+    assert (found.name, found.url, found.folder) == (
+        "Caf\u00e9 AT&T \u00e9",
+        "https://example.org/f?a=1&b=2&c=3",
+        "Inner",
+    )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from warcio.archiveiterator import ArchiveIterator
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
 from crawler.warc import ArchivedAt, ArchiveWriter, iter_records, read_record
 from db.models import ArchiveError
@@ -139,3 +142,19 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArchiveError, match="cannot be written"):
         write(archive(tmp_path / "file"), "http://example.org/1")
+
+
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_file_that_is_not_gzipped_is_read_to_its_end_and_a_cut_tail_said(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "plain.warc"
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=False)
+        for number in range(2):
+            headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+            body = BytesIO(b"x" * 300)
+            url = f"https://example.org/{number}"
+            writer.write_record(writer.create_warc_record(url, "response", payload=body, http_headers=headers))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size - cut])
+    problems: list[str] = []
+    assert len(list(iter_records(path, on_error=problems.append))) == (1 if cut else 2)
+    assert len(problems) == (1 if cut else 0)
