@@ -34,6 +34,7 @@ from db.models import ArchiveError
 
 MAX_RETRY_AFTER = 60.0
 """Seconds. A site that asks for more is left until the next crawl."""
+MAX_ROBOTS_BYTES = 512_000
 MAX_CRAWL_DELAY = 60.0
 """Seconds. A longer Crawl-delay would keep one site's crawl from ever ending."""
 
@@ -91,7 +92,8 @@ class RobotsMiddleware(RobotsTxtMiddleware):
     async def _parse_robots(self, response: Response, netloc: str, request: Request) -> None:
         if response.status >= 500 or response.status == 429:
             raise RobotsUnreachableError(f"robots.txt unreachable (HTTP {response.status}), so nothing is fetched")
-        await super()._parse_robots(response if response.status < 300 else response.replace(body=b""), netloc, request)
+        body = robots_rules(response.body) if response.status < 300 else b""
+        await super()._parse_robots(response.replace(body=body), netloc, request)
         parser = self._parsers[netloc]
         if isinstance(parser, RobotParser):
             self._slow_down(parser.crawl_delay(ROBOTSTXT_USER_AGENT))
@@ -112,6 +114,11 @@ class RobotsMiddleware(RobotsTxtMiddleware):
         self._parsers[netloc] = unreachable
         if isinstance(waiting, Deferred):
             waiting.callback(unreachable)
+
+
+def robots_rules(body: bytes) -> bytes:
+    """As much of a robots.txt as is read (RFC 9309, 2.5, wants at least 500 kibibytes): a longer one would take minutes."""
+    return body if len(body) <= MAX_ROBOTS_BYTES else body[:MAX_ROBOTS_BYTES].rpartition(b"\n")[0]
 
 
 class RetryAfterMiddleware(RetryMiddleware):
