@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -72,7 +73,9 @@ def _subscription(outline: Any) -> Subscription | None:
     if address.startswith("feed:"):  # "feed://host/path" and "feed:https://host/path" are both written.
         address = re.sub(r"^feed:(?://)?(?=https?:)|^feed:(?=//)", "", address)
         address = f"https:{address}" if address.startswith("//") else address
-    if not is_web_url(address):
+    if (
+        not is_web_url(address) or "@" in urlsplit(address).netloc
+    ):  # With a user's password in it, nobody's list should have it.
         return None
     name = _attribute(outline, "title") or _attribute(outline, "text") or address
     language = re.match(r"[a-z]{2}(?![a-z])", _attribute(outline, "language").lower())

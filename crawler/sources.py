@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from crawler.addresses import is_web_url
 from db.models import SourceRow, SourcesFileError, UnknownNameError
@@ -316,6 +317,8 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[object, str], str]:
 def _url(value: object, where: str) -> str:
     if not is_web_url(_text(value, where)):
         raise SourcesFileError(f"{where} must be a whole http or https address, not {value!r}")
+    if "@" in urlsplit(_text(value, where)).netloc:
+        raise SourcesFileError(f"{where} must be an address without a user and a password: it is kept and shown")
     return _text(value, where)
 
 

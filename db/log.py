@@ -20,7 +20,8 @@ Level = Literal["info", "warning", "error"]
 VARIABLE = "DEBATEWATCH_LOG"
 """Of the environment: how a process that was started by another finds its format."""
 
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
+_USER = re.compile(r"(?<=://)[^/@\s]+@|(?<![\w.+-])[\w.+-]+:[^\s/@:]+@(?=[\w\[])")
+"""In an address, or without its beginning ("invalid hostname: user:password@host")."""
 _FIELD = re.compile(
     r"([?&;#](?:[\w.-]*(?:key|token|secret|passw|signature|auth|session)[\w.-]*|pass|pwd|sig|code|sid)=)[^&;#\s\"']+",
     re.I,

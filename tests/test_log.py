@@ -45,6 +45,10 @@ def test_a_machine_gets_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> 
     ("text", "shown"),
     [
         ("https://me:hidden@a.example/x", "https://***@a.example/x"),
+        (
+            "robots.txt unreachable (invalid hostname: me:hidden@a.example)",
+            "robots.txt unreachable (invalid hostname: ***@a.example)",
+        ),
         ("see https://a.example/?page=2&api_key=hidden&x=1", "see https://a.example/?page=2&api_key=***&x=1"),
         ("https://a.example/?access_token=hidden#top", "https://a.example/?access_token=***#top"),
         ("https://a.example/?X-Amz-Signature=hidden", "https://a.example/?X-Amz-Signature=***"),

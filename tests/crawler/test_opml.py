@@ -43,6 +43,13 @@ def test_feeds_are_added_once_and_the_file_keeps_its_comments(tmp_path: Path) ->
     assert add_sources(target, found) == []
 
 
+def test_a_feed_with_a_password_in_its_address_is_left_out(tmp_path: Path) -> None:
+    assert (
+        read_opml(opml(tmp_path, '<opml><body><outline text="F" xmlUrl="https://me:hidden@a.org/f"/></body></opml>'))
+        == []
+    )
+
+
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "out.opml"
     path.write_bytes(write_opml(load_sources()))

@@ -62,6 +62,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             "[[source]] 'eff': kind must be one of feed, sitemap, section, hackernews, arxiv, ",
         ),
         (ENTRY.replace("https://", "ftp://"), "url must be a whole http or https address"),
+        (ENTRY.replace("https://", "https://me:hidden@"), "url must be an address without a user and a password"),
         (ENTRY.replace('name = "EFF"\n', ""), "name is missing"),
         (ENTRY.replace('"eff"', '"E F"'), "id must be small letters"),
         (ENTRY + 'include = ["("]\n', "not a regular expression"),

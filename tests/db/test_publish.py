@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from db.models import Article, Document, InputError, Judgement, Speaker, Statement, StoreError
+from db.models import (
+    Article,
+    Document,
+    Fetch,
+    InputError,
+    Judgement,
+    SourceRow,
+    Speaker,
+    Statement,
+    StoreError,
+    utc_now,
+)
 from db.publish import LONGEST, publish
 from db.queries import open_read, rows
 from db.store import Store
@@ -137,3 +148,15 @@ def test_the_database_itself_is_never_the_target(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_told_in_one_line(sample: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be written"):
         publish(sample, tmp_path / "missing" / "public.db")
+
+
+def test_the_key_of_a_reader_in_the_address_of_a_feed_is_not_published(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "x.db") as store:
+        url = "https://a.example/feed?page=1&api_key=hidden"
+        store.sync_sources([SourceRow("a", "A", url, "feed", config={"query": ["hidden"]})])
+        store.record_fetch(store.start_run("crawl", "1"), Fetch("a", url, "stored", utc_now(), target="listing"))
+    publish(tmp_path / "x.db", tmp_path / "public.db")
+    assert b"hidden" not in (tmp_path / "public.db").read_bytes()
+    with open_read(tmp_path / "public.db") as connection:
+        shown = {"url": "https://a.example/feed?page=1&api_key=***"}
+        assert rows(connection, "SELECT url FROM sources") == rows(connection, "SELECT url FROM fetches") == [shown]
