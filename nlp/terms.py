@@ -2,8 +2,9 @@
 
 Which model a term is said of is decided only where the words between the two leave little doubt: the term stands before the model
 ("open-source models such as Llama 2") or after it ("Llama 2, which Meta calls open source") with nothing but names and words of a
-short list between them. Anything else ("an open-source alternative to GPT-4") is said of no model here: a table that accuses
-somebody of misuse must rather miss a case than make one up. "Not", "so-called", "whether" and the like make the use a denied one.
+short list between them. Anything else ("an open-source alternative to GPT-4") is said of no model here, nor is what the sentence
+disputes, asks, demands or takes back ("critics dispute that Llama 2 is open source"): a table that accuses somebody of misuse must
+rather miss a case than make one up. "Not", "so-called", "whether" and the like beside the term make the use a denied one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 from db.models import Mention, TermUse
 from nlp.debate import Term
 
-METHOD = "terms-1"
+METHOD = "terms-2"
 MAX_GAP = 80
 """Characters between a term and the model it is said of."""
 MAX_SENTENCE = 300
@@ -57,6 +58,23 @@ _SOMETHING_ELSE = re.compile(
 """What follows a term that is said of something else than a model."""
 
 
+_DOUBT_BEFORE = re.compile(
+    r"\b(?:not|never|nobody|no one|nothing|none|neither|nor|cannot|without|unless|if|whether|should|must|ought|would|could|may|"
+    r"might|will|wrong|wrongly|incorrect\w*|mis\w+|false\w*|myth|pretend\w*|den(?:y|ies|ied|ial)|disput\w+|reject\w*|refut\w+|"
+    r"doubt\w*|question\w*|contest\w*|criticis\w+|criticiz\w+|object\w*|refus\w+|declin\w+|want\w*|wish\w*|hop(?:e|es|ed|ing)|"
+    r"urg\w+|demand\w*|ask(?:s|ed|ing)?|plan(?:s|ned)?|promis\w+|pledg\w+|vow\w*|call(?:s|ed|ing)?\s+(?:for|on|to)|"
+    r"to(?:\s+(?:make|turn|keep|release|publish))?\s*$)\b|n[’']t\b|[\s(]to\s*$",
+    re.IGNORECASE,
+)
+"""Words before both by which the sentence disputes, asks, demands or foresees what it says of the model."""
+_DOUBT_AFTER = re.compile(
+    r"\b(?:not|never|in name only|only in name|mis\w+|wrong\w*|false\w*|disput\w+|contest\w+|marketing|myth|so-called)\b|n[’']t\b|"
+    r"\?[\s\"”’']*$",
+    re.IGNORECASE,
+)
+"""Words after both by which it takes that back; or it is a question."""
+
+
 def term_pattern(term: Term) -> re.Pattern[str]:
     """Matches every form of a term, the longest first."""
     forms = sorted(term.forms, key=len, reverse=True)
@@ -80,7 +98,8 @@ def find_uses(text: str, terms: Sequence[Term], models: Sequence[Mention]) -> li
         end = stop
         sentence_number = bisect_right(ends, start)
         first, last = bounds[sentence_number], bounds[sentence_number + 1]
-        model_id, denied = _said_of(text, start, stop, [m for m in models if first <= m.start and m.end <= last])
+        inside = [m for m in models if first <= m.start and m.end <= last]
+        model_id, denied = _said_of(text, start, stop, inside, first, last)
         sentence = text[first:last].strip() if model_id else ""
         uses.append(TermUse(term.id, start, stop, model_id, denied, _short(sentence)))
     return uses
@@ -90,23 +109,41 @@ def _short(sentence: str) -> str:
     return sentence if len(sentence) <= MAX_SENTENCE else sentence[: MAX_SENTENCE - 1].rstrip() + "…"
 
 
-def _said_of(text: str, start: int, end: int, models: Sequence[Mention]) -> tuple[str | None, bool]:
-    """The nearest model that the term at start:end is said of, and whether it is denied; (None, False) when of none."""
+def _said_of(
+    text: str, start: int, end: int, models: Sequence[Mention], first: int, last: int
+) -> tuple[str | None, bool]:
+    """The nearest model that the term at start:end is said of, and whether it is denied; (None, False) when of none.
+
+    models: those in the term's sentence, which is text[first:last].
+    """
     if _SOMETHING_ELSE.match(text, end):
         return None, False
     for model in sorted(models, key=lambda m: max(m.start - end, start - m.end)):
         after = model.start >= end
         gap = text[end : model.start] if after else text[model.end : start]
-        if len(gap) > MAX_GAP or _BREAK.search(gap):
+        if len(gap) > MAX_GAP or _BREAK.search(gap) or not _joins(gap, text[first:last], after=after):
             continue
-        words = [word.rstrip(".-’'") for word in _WORD.findall(gap)]
-        allowed = _BEFORE_MODEL if after else _AFTER_MODEL
-        denying = [word for word in words if word.casefold() in _DENIALS]
-        others = [
-            w for w in words if w.casefold() not in allowed and w.casefold() not in _DENIALS and not w[0].isupper()
-        ]
-        if not others:
-            first = min(start, model.start)
-            ahead = _WORD.findall(text[max(0, first - 24) : first])[-2:]
-            return model.actor_id, bool(denying) or any(word.casefold() in _DENIALS for word in ahead)
+        begin, finish = min(start, model.start), max(end, model.end)
+        near = [*_words_of(gap), *_words_of(text[max(first, begin - 24) : begin])[-2:]]
+        if any(word.casefold() in _DENIALS for word in near):
+            return model.actor_id, True
+        if _DOUBT_BEFORE.search(text[first:begin]) or _DOUBT_AFTER.search(text[finish:last]):
+            return None, False
+        return model.actor_id, False
     return None, False
+
+
+def _joins(gap: str, sentence: str, *, after: bool) -> bool:
+    """Whether the words between a term and a model leave little doubt that one is said of the other. after: the model stands
+    after the term."""
+    words = _words_of(gap)
+    if not after and (words[-1:] == ["and"] or not words and "," in gap):
+        return False  # "GPT-4 and open models", "Unlike GPT-4, open models": another noun begins.
+    allowed = (_BEFORE_MODEL if after else _AFTER_MODEL) | _DENIALS
+    # Capitals are names of makers, but in a headline every word has them.
+    names = any(word[0].islower() and len(word) > 3 for word in _words_of(sentence))
+    return all(word.casefold() in allowed or (names and word[0].isupper()) for word in words)
+
+
+def _words_of(text: str) -> list[str]:
+    return [word.rstrip(".-’'") for word in _WORD.findall(text)]

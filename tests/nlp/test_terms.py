@@ -55,6 +55,18 @@ def test_words_inside_words_are_none_and_of_two_forms_the_longer_counts() -> Non
         ("GPT-4 beats everything that is open source.", None, False),
         ("Open source is dying. Llama 2 thrives.", None, False),
         ("Open source; GPT-4 too.", None, False),
+        ("Critics dispute that Llama 2 is open source.", None, False),
+        ("It is misleading to call Llama 2 open source.", None, False),
+        ("Llama 2, which Meta calls open source, is not.", None, False),
+        ("Llama 2 is open source in name only.", None, False),
+        ("Is Llama 2 open source?", None, False),
+        ("OpenAI refuses to open source GPT-4.", None, False),
+        ("They want GPT-4 open source.", None, False),
+        ("Unlike GPT-4, open source systems are free.", None, False),
+        ("GPT-4 and open source systems converge.", None, False),
+        ("GPT-4 Beats Open Source Systems", None, False),
+        ("Meta Releases Open Source Llama 2", "llama-2", False),
+        ("“We made Llama 2 open source,” Zuckerberg wrote.", "llama-2", False),
     ],
 )
 def test_a_term_is_said_of_a_model_only_where_little_doubt_is_left(text: str, model: str | None, denied: bool) -> None:
