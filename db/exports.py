@@ -17,7 +17,7 @@ from db.dna_file import dna_bytes
 from db.feed import atom
 from db.models import InputError, UnknownNameError
 from db.network import gexf, graphml, network
-from db.queries import Row, change_evidence, open_read, rows
+from db.queries import Row, change_evidence, nearest_evidence, open_read, rows
 from db.tables import Table
 from db.timelines import By, Kind, Timeline, bounds, timeline
 
@@ -242,11 +242,10 @@ def _changes(connection: sqlite3.Connection, _format: str, options: Options) -> 
     )
     for row in found:
         evidence = change_evidence(connection, row["id"])
-        for moment, nearest in (("before", -1), ("after", 0)):
-            shown = [statement for statement in evidence if statement["moment"] == moment]
-            row[f"statements_{moment}"] = [statement["statement_id"] for statement in shown]
-            row[f"text_{moment}"] = shown[nearest]["text"] if shown else None
-            row[f"url_{moment}"] = shown[nearest]["url"] if shown else None
+        for moment, nearest in zip(("before", "after"), nearest_evidence(evidence), strict=True):
+            row[f"statements_{moment}"] = [s["statement_id"] for s in evidence if s["moment"] == moment]
+            row[f"text_{moment}"] = nearest["text"] if nearest else None
+            row[f"url_{moment}"] = nearest["url"] if nearest else None
     names = [
         "id",
         "speaker",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from db.models import to_iso, utc_now
-from db.queries import Row, bursts, change_evidence, changes, new_actors, rows
+from db.queries import Row, bursts, change_evidence, changes, nearest_evidence, new_actors, rows
 from db.tables import xml_bytes, xml_text
 
 ATOM = "http://www.w3.org/2005/Atom"
@@ -89,7 +89,7 @@ def _append(feed: ElementTree.Element, entry: _Entry) -> None:
 
 def _change(change: Row, evidence: list[Row], absolute: Callable[[str], str] | None) -> _Entry:
     who = change["actor_id"] or change["speaker"]
-    shown = next((row for row in evidence if row["moment"] == "after"), None)
+    _, shown = nearest_evidence(evidence)
     link = None
     if shown and absolute:
         link = absolute(f"/-/statement/{shown['statement_id']}")

@@ -185,18 +185,33 @@ def new_actors(connection: sqlite3.Connection, *, limit: int = 1000) -> list[Row
 
 
 def change_evidence(connection: sqlite3.Connection, change_id: int) -> list[Row]:
-    """The statements a change rests on, by date: statement_id, moment (before, after), date, side, text, title, url, outlet."""
+    """The statements a change rests on, by date: statement_id, moment (before, after), date, side, text, title, url, outlet, and
+    telling (1 when it takes the position of its moment itself: the days on each side of a change mostly agree, not all)."""
     return rows(
         connection,
         """SELECT s.id AS statement_id, e.moment, substr(d.published_at, 1, 10) AS date, s.side, s.text, d.title,
-                  a.url, a.source_id AS source_id, o.name AS outlet
-           FROM position_change_statements AS e JOIN statements AS s ON s.id = e.statement_id
+                  a.url, a.source_id AS source_id, o.name AS outlet,
+                  coalesce(CASE e.moment WHEN 'before' THEN c.before ELSE c.after END =
+                           CASE WHEN c.proposition_id IS NULL THEN s.side
+                                ELSE (SELECT p.stance FROM positions AS p
+                                      WHERE p.statement_id = s.id AND p.proposition_id = c.proposition_id) END, 0) AS telling
+           FROM position_change_statements AS e JOIN position_changes AS c ON c.id = e.change_id
+           JOIN statements AS s ON s.id = e.statement_id
            JOIN documents AS d ON d.id = s.document_id
            LEFT JOIN articles AS a ON a.id = (SELECT min(id) FROM articles WHERE document_id = d.id)
            LEFT JOIN sources AS o ON o.id = a.source_id
            WHERE e.change_id = ? ORDER BY d.published_at, s.id""",
         [change_id],
     )
+
+
+def nearest_evidence(evidence: Sequence[Row]) -> tuple[Row | None, Row | None]:
+    """Of what `change_evidence` gives, the last statement before the change and the first after it that say what changed."""
+    before = [row for row in evidence if row["moment"] == "before"][::-1]
+    after = [row for row in evidence if row["moment"] == "after"]
+    # Sorting keeps the order of equals.
+    last, first = (sorted(found, key=lambda row: -row["telling"]) for found in (before, after))
+    return (last[0] if last else None), (first[0] if first else None)
 
 
 def speakers(connection: sqlite3.Connection, *, limit: int = 10) -> list[Row]:

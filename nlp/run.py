@@ -298,7 +298,9 @@ def _changes(job: _Job) -> StepReport:
     started = time.monotonic()
     statements = job.store.judged_statements()
     weeks = job.store.topic_weeks()
-    seen = [(s.id, s.speaker.name, s.speaker.actor_id, s.side, s.published_at, s.positions) for s in statements]
+    seen = [
+        (s.id, s.speaker.name, s.speaker.actor_id, s.side, s.score, s.published_at, s.positions) for s in statements
+    ]
     digest = hashlib.sha256(repr((seen, weeks)).encode()).hexdigest()[:16]
     version = f"{changes_step.METHOD}/{bursts_step.METHOD}/{digest}"
     last = job.store.last_run("changes")

@@ -137,7 +137,7 @@ def _joins(gap: str, sentence: str, *, after: bool) -> bool:
     """Whether the words between a term and a model leave little doubt that one is said of the other. after: the model stands
     after the term."""
     words = _words_of(gap)
-    if not after and (words[-1:] == ["and"] or not words and "," in gap):
+    if not after and (words[-1:] == ["and"] or (not words and "," in gap)):
         return False  # "GPT-4 and open models", "Unlike GPT-4, open models": another noun begins.
     allowed = (_BEFORE_MODEL if after else _AFTER_MODEL) | _DENIALS
     # Capitals are names of makers, but in a headline every word has them.

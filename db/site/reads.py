@@ -34,10 +34,8 @@ def home(connection: sqlite3.Connection) -> dict[str, Any]:
     """The front page: totals, what moved with its evidence, timelines by quarter, the newest statements, sources in trouble."""
     moved = queries.changes(connection, limit=6)
     for change in moved:
-        evidence = queries.change_evidence(connection, change["id"])
-        before = [row for row in evidence if row["moment"] == "before"]
-        after = [row for row in evidence if row["moment"] == "after"]
-        change.update(last_before=before[-1] if before else None, first_after=after[0] if after else None)
+        before, after = queries.nearest_evidence(queries.change_evidence(connection, change["id"]))
+        change.update(last_before=before, first_after=after)
     topics = queries.topics(connection)[:6]
     return {
         "totals": queries.totals(connection),

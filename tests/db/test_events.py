@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import feedparser
 import pytest
 
+from db.exports import find_export, write_export
 from db.feed import atom
 from db.models import Article, Document, Speaker, Statement, TopicBurst, WeekCount
-from db.queries import new_actors, open_read, status
+from db.queries import change_evidence, nearest_evidence, new_actors, open_read, status
 from db.serve import build
 from db.store import Store
 from tests.db.samples import fill
@@ -99,3 +102,36 @@ def test_the_canned_queries_list_them(database: Path, query: str, column: str, v
 
     [row] = asyncio.run(get())  # type: ignore[misc]
     assert row[column] == value
+
+
+def test_the_evidence_shown_first_says_itself_what_changed(tmp_path: Path) -> None:
+    """The days on each side of a change mostly agree: the last statement before it may be an exception, as may the first after."""
+    path = fill(tmp_path / "debate.db")
+    with sqlite3.connect(path) as database:
+        [change] = database.execute("SELECT id FROM position_changes").fetchone()
+        database.executemany(
+            "INSERT INTO position_change_statements (change_id, statement_id, moment) VALUES (?, ?, ?)",
+            [(change, 4, "after"), (change, 3, "before")],
+        )
+        database.execute(
+            """UPDATE documents SET published_at = '2024-05-01T00:00:00Z'
+               WHERE id = (SELECT document_id FROM statements WHERE id = 4)"""
+        )
+    with open_read(path) as connection:
+        evidence = change_evidence(connection, change)
+        assert [(row["statement_id"], row["moment"], row["telling"]) for row in evidence] == [
+            (1, "before", 1),
+            (3, "before", 0),
+            (4, "after", 0),
+            (5, "after", 1),
+        ]
+        before, after = nearest_evidence(evidence)
+    assert before is not None
+    assert after is not None
+    assert (before["statement_id"], after["statement_id"]) == (1, 5)
+    write_export(path, find_export("changes"), format="json", output=tmp_path / "changes.json")
+    [row] = json.loads((tmp_path / "changes.json").read_text())
+    assert (row["text_before"], row["text_after"]) == (before["text"], after["text"])
+    answer = asyncio.run(build(path).client.get("/debatewatch/changes_of_position.json?_shape=array"))
+    [row] = answer.json()
+    assert (row["before_statement_id"], row["after_statement_id"]) == (1, 5)
