@@ -951,3 +951,9 @@ def m016_source_health_of_large_databases(db: Database) -> None:
 def m017_topics_of_carried_texts(db: Database) -> None:
     """Earlier versions of articles no longer count for their topics, nor in their sizes."""
     _execute_all(db, _TOPICS_OF_CARRIED_TEXTS)
+
+
+@migrations()
+def m018_vectors_of_own_words(db: Database) -> None:
+    """Which words a vector is of, where an outlet's boilerplate was left out."""
+    db.execute("ALTER TABLE embeddings ADD COLUMN sha256 TEXT")

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import date
+from urllib.parse import urlsplit
 
 from db.connection import Connection, as_json
 from db.models import (
@@ -37,13 +38,25 @@ class Topics(Connection):
             )
         }
 
-    def save_embeddings(self, model: str, vectors: Iterable[tuple[int, bytes]]) -> None:
-        """Keeps vectors (float32 bytes) by document id."""
+    def embedded_digests(self, model: str) -> dict[int, str | None]:
+        """Document id -> sha256 of the text that its vector is of, None where that is the whole text."""
+        found = self.db.conn.execute("SELECT document_id, sha256 FROM embeddings WHERE model = ?", [model])
+        return {int(row[0]): row[1] for row in found}
+
+    def save_embeddings(self, model: str, vectors: Iterable[tuple[int, bytes, str | None]]) -> None:
+        """Keeps vectors: document id, float32 bytes, sha256 of the text that was read, None for the whole text."""
         with self._write() as connection:
             connection.executemany(
-                "INSERT OR REPLACE INTO embeddings (document_id, model, vector) VALUES (?, ?, ?)",
-                [(document_id, model, vector) for document_id, vector in vectors],
+                "INSERT OR REPLACE INTO embeddings (document_id, model, vector, sha256) VALUES (?, ?, ?, ?)",
+                [(document_id, model, vector, digest) for document_id, vector, digest in vectors],
             )
+
+    def sites_of_documents(self) -> dict[int, set[str]]:
+        """Document id -> the hosts whose articles carry it (one import may hold many); the source's id where there is no host."""
+        found: dict[int, set[str]] = {}
+        for document_id, url, source_id in self.db.conn.execute("SELECT document_id, url, source_id FROM articles"):
+            found.setdefault(int(document_id), set()).add(urlsplit(url).netloc or source_id)
+        return found
 
     def topics(self) -> list[Topic]:
         """The standing topics, by id."""

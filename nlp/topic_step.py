@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from db.models import Document, InputError, Topic, TopicAssignment, TopicEvent, UnknownNameError
 from db.store import Store
 from nlp import topics as method
+from nlp.boilerplate import own_words
 from nlp.embeddings import Embedder, Vectors, normalise
 from nlp.topic_words import Text
 
@@ -44,8 +47,9 @@ def run_topics(
     """Gives each of the documents a topic; returns notes for the user. A failure on one document leaves it without a vector."""
     embedder = Embedder()
     version = f"{method.METHOD}/{embedder.key}"
-    vectors = store.embeddings(embedder.key)
-    wanting = [d for d in documents if d.id not in vectors]
+    own = own_words(documents, store.sites_of_documents())
+    documents = [replace(d, text=own.get(d.id, d.text)) for d in documents]
+    digests = {document_id: hashlib.sha256(text.encode()).hexdigest() for document_id, text in own.items()}
     last = store.last_topic_fit()
     standing = store.topics()
     fitted = store.topic_assignments(last[0]) if last else {}
@@ -64,8 +68,11 @@ def run_topics(
     if not fit and not new:
         return []
     parameters: dict[str, object] = {"fit": fit, "refit_share": REFIT_SHARE, "floor": method.FLOOR}
+    read = store.embedded_digests(embedder.key)
+    # What an outlet repeats shows with time: a fit reads those vectors anew that were made before it did.
+    wanting = [d for d in documents if d.id not in read or (fit and read[d.id] != digests.get(d.id))]
     with run(version, parameters, embedder.models) as run_id:
-        _embed(store, embedder, run_id, wanting, tally, progress)
+        _embed(store, embedder, run_id, wanting, digests, tally, progress)
         vectors = store.embeddings(embedder.key)
         ready = [d for d in (documents if fit else new) if d.id in vectors]
         matrix = _matrix(vectors, ready, embedder.dimensions)
@@ -215,27 +222,30 @@ def _embed(
     embedder: Embedder,
     run_id: int,
     documents: Sequence[Document],
+    digests: Mapping[int, str],
     tally: Tally,
     progress: Callable[[int, int, str], None],
 ) -> None:
     for start in range(0, len(documents), EMBEDDED_AT_ONCE):
         batch = documents[start : start + EMBEDDED_AT_ONCE]
         try:
-            store.save_embeddings(embedder.key, _vectors(embedder, batch))
+            store.save_embeddings(embedder.key, _vectors(embedder, batch, digests))
         except Exception:
             # One of them is at fault: each on its own, so that the others lose nothing.
             for document in batch:
                 try:
-                    store.save_embeddings(embedder.key, _vectors(embedder, [document]))
+                    store.save_embeddings(embedder.key, _vectors(embedder, [document], digests))
                 except Exception as error:
                     store.record_failure(run_id, "topics", type(error).__name__, str(error), document_id=document.id)
                     tally.failed += 1
         progress(min(start + EMBEDDED_AT_ONCE, len(documents)), len(documents), "reading vectors")
 
 
-def _vectors(embedder: Embedder, documents: Sequence[Document]) -> Iterable[tuple[int, bytes]]:
+def _vectors(
+    embedder: Embedder, documents: Sequence[Document], digests: Mapping[int, str]
+) -> Iterable[tuple[int, bytes, str | None]]:
     encoded = embedder.encode_documents([(d.title, d.text) for d in documents])
-    return [(d.id, vector.tobytes()) for d, vector in zip(documents, encoded, strict=True)]
+    return [(d.id, vector.tobytes(), digests.get(d.id)) for d, vector in zip(documents, encoded, strict=True)]
 
 
 def _matrix(vectors: dict[int, bytes], documents: Sequence[Document], dimensions: int) -> Vectors:

@@ -235,5 +235,5 @@ def _group(store: Store) -> None:
     ]
     of = {1: 1, 3: 2, 4: 1, 5: 2, 6: None}
     store.save_topics(run, topics, [TopicAssignment(document, topic, 0.7) for document, topic in of.items()])
-    store.save_embeddings("test", [(1, b"\1" * 16)])
+    store.save_embeddings("test", [(1, b"\1" * 16, None)])
     store.finish_run(run, "done")

@@ -240,7 +240,7 @@ def test_topics_end_with_a_refit_keep_edited_labels_and_old_assignments(store: S
 
 def test_vectors_are_those_of_texts_that_an_article_still_carries(store: Store) -> None:
     _save(store, "https://a.example/1", "First.")
-    store.save_embeddings("m", [(1, b"\1\2")])
+    store.save_embeddings("m", [(1, b"\1\2", None)])
     assert store.embeddings("m") == {1: b"\1\2"}
     assert store.embeddings("other") == {}
     _save(store, "https://a.example/1", "Second.")
