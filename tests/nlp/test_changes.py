@@ -97,3 +97,11 @@ def test_the_same_statements_in_any_order_give_the_same_changes(letters: list[st
         assert change.before != change.after
         assert change.not_before < change.changed_at
         assert min(len(change.before_statements), len(change.after_statements)) >= 3
+
+
+def test_a_few_days_of_exceptions_in_a_long_sequence_are_no_change() -> None:
+    """In a hundred days that mix both sides, some run of one of them is to be expected; a lasting change is found all the same."""
+    mixed = "ooooc" * 10 + "ccccc" + "ooooc" * 10
+    assert _read(mixed) == []
+    [change] = _read(mixed + "cccco" * 10)
+    assert (change.before, change.after) == ("open", "closed")
