@@ -1,6 +1,6 @@
 """Bursts: weeks in which a topic takes an unusual share of the coverage. Pure: weekly counts in, bursts out.
 
-Method "kleinberg-1": the two-state automaton for batched arrivals of Kleinberg, "Bursty and Hierarchical Structure in Streams"
+Method "kleinberg-2": the two-state automaton for batched arrivals of Kleinberg, "Bursty and Hierarchical Structure in Streams"
 (KDD 2002, section 4). In its base state a topic gets its mean share of the texts of a week, in the burst state SCALING times that;
 entering a burst costs GAMMA * ln(weeks). The cheapest sequence of states is found by dynamic programming, and a run of burst weeks
 with at least MIN_DOCUMENTS texts is a burst. Weeks without a text cost nothing in either state.
@@ -14,7 +14,7 @@ from datetime import date, timedelta
 
 from db.models import TopicBurst, WeekCount
 
-METHOD = "kleinberg-1"
+METHOD = "kleinberg-2"
 SCALING = 2.0
 GAMMA = 1.0
 """Both as in the paper's examples."""
@@ -50,6 +50,9 @@ def _of_topic(topic_id: int, weeks: Sequence[date], found: Sequence[int], base: 
     raised = min(0.9999, SCALING * usual)
     gains = [_cost(r, d, usual) - _cost(r, d, raised) for r, d in zip(found, base, strict=True)]
     for start, end in _runs(_states(gains, GAMMA * math.log(len(weeks)))):
+        # Weeks in which nothing was collected cost nothing in either state: a burst neither begins nor ends with one.
+        start += next((number for number, count in enumerate(found[start:end]) if count), 0)
+        end -= next((number for number, count in enumerate(found[start:end][::-1]) if count), 0)
         documents = sum(found[start:end])
         if documents >= MIN_DOCUMENTS:
             yield TopicBurst(

@@ -4,9 +4,9 @@ Method "segments-2". The statements of a speaker, on the side as a whole or on o
 those of one day count once, with the position most of them take. The sequence is cut into the parts, each of at least MIN_DAYS
 days, that make it likeliest when each part has its own shares of positions and each cut costs the logarithm of the days, at least
 PENALTY, in log-likelihood (optimal partitioning: Jackson et al. 2005, doi:10.1109/LSP.2001.838216; the price is that of Schwarz's
-criterion for a place and a share, Yao 1988, doi:10.1016/0167-7152(88)90118-6). A cut counts as a change when most of each part beside it
-(MIN_SHARE) agrees on a position, not the same one, and when shuffling the days of the two parts gains as much in at most MAX_P
-of cases; a cut that does not is taken back, the least certain first.
+criterion for a place and a share, Yao 1988, doi:10.1016/0167-7152(88)90118-6). A cut counts as a change when most of each part
+beside it (MIN_SHARE) agrees on a position, not the same one, and when shuffling the days of the two parts gains as much in at most
+MAX_P of cases; a cut that does not is taken back, the least certain first.
 """
 
 from __future__ import annotations

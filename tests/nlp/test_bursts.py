@@ -49,6 +49,11 @@ def test_weeks_without_any_text_neither_break_a_burst_nor_count() -> None:
     assert (burst.documents, burst.ended_on) == (16, MONDAY + timedelta(weeks=23, days=-1))
 
 
+def test_a_burst_begins_and_ends_with_a_text_and_not_with_weeks_in_which_nothing_was_collected() -> None:
+    [burst] = _found([1] * 10 + [0] * 5 + [9] + [0] * 3 + [1] * 14, [20] * 10 + [0] * 5 + [20] + [0] * 3 + [20] * 14)
+    assert (burst.started_on, burst.ended_on) == (MONDAY + timedelta(weeks=15), MONDAY + timedelta(weeks=16, days=-1))
+
+
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=8), st.floats(0.1, 3))
 def test_the_states_are_those_that_cost_least(gains: list[float], entering: float) -> None:
     """Against all sequences of states."""
