@@ -18,6 +18,8 @@ import numpy.typing as npt
 from nlp.topic_quality import WORD, npmi, windows_together
 
 KEYWORDS: Final = 10
+HEADLINES: Final = 3
+"""Most typical headlines of a topic whose words lead its label."""
 CANDIDATES: Final = 120
 """Best words of a topic that are looked at more closely."""
 TOGETHER: Final = 2.0
@@ -136,13 +138,21 @@ def _said_together(
     return found
 
 
-def labels_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], keywords: Sequence[Sequence[str]]) -> list[str]:
-    """Two keywords and, where one stands out, the name of whom the topic is about; no two labels are the same."""
+def labels_of(
+    documents: Sequence[Text],
+    groups: npt.NDArray[np.int64],
+    keywords: Sequence[Sequence[str]],
+    typical: Sequence[Sequence[int]] = (),
+) -> list[str]:
+    """Two keywords, those of the most typical headlines first, and, where one stands out, the name of whom the topic is about; no
+    two labels are the same. typical: the rows of each topic, nearest to its centroid first; without it no headline has a say.
+    """
     spread = Counter(name for d in documents for name, _ in d.names)
     labels: list[str] = []
     for topic, words in enumerate(keywords):
         rows = [documents[int(row)] for row in np.flatnonzero(groups == topic)]
-        words = _as_phrase(words, [f"{d.title}. {d.text}" for d in rows])
+        headlines = " ".join(documents[row].title for row in typical[topic][:HEADLINES]) if typical else ""
+        words = _as_phrase(_in_headlines_first(words, headlines), [f"{d.title}. {d.text}" for d in rows])
         inside = Counter(name for d in rows for name, _ in d.names)
         said = " ".join(words[:3]).lower()
         telling = [
@@ -162,6 +172,11 @@ def labels_of(documents: Sequence[Text], groups: npt.NDArray[np.int64], keywords
             label, copies = f"{base} {copies}", copies + 1
         labels.append(label)
     return labels
+
+
+def _in_headlines_first(words: Sequence[str], headlines: str) -> list[str]:
+    """The words in their order, but those that a headline names first: a headline says what a text is about."""
+    return sorted(words, key=lambda word: re.search(rf"\b{re.escape(word)}", headlines, re.IGNORECASE) is None)
 
 
 def _as_phrase(words: Sequence[str], texts: Sequence[str]) -> list[str]:

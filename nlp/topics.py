@@ -31,7 +31,7 @@ from nlp.topic_groups import (
 )
 from nlp.topic_words import Text, keywords_of, labels_of
 
-METHOD: Final = "bertopic-ward-2"
+METHOD: Final = "bertopic-ward-3"
 MINIMUM: Final = 5
 """Documents below which nothing is fitted: any grouping of four texts is an accident."""
 FEW: Final = 30
@@ -135,13 +135,15 @@ def _described(
     documents: Sequence[Text], groups: Assignments, scores: Scores, centroids: Vectors
 ) -> tuple[FittedTopic, ...]:
     keywords = keywords_of(documents, groups, len(centroids))
-    labels = labels_of(documents, groups, keywords)
-    topics = []
-    for number, centroid in enumerate(centroids):
+    members = []
+    for number in range(len(centroids)):
         rows = np.flatnonzero(groups == number)
-        nearest = rows[np.lexsort((rows, -np.round(scores[rows], 6)))]
-        topics.append(FittedTopic(labels[number], tuple(keywords[number]), centroid, tuple(int(r) for r in nearest)))
-    return tuple(topics)
+        members.append(tuple(int(r) for r in rows[np.lexsort((rows, -np.round(scores[rows], 6)))]))
+    labels = labels_of(documents, groups, keywords, members)
+    return tuple(
+        FittedTopic(label, tuple(words), centroid, nearest)
+        for label, words, centroid, nearest in zip(labels, keywords, centroids, members, strict=True)
+    )
 
 
 def _groups(

@@ -88,6 +88,13 @@ def test_new_documents_are_assigned_or_left_out_without_a_refit(twenty: tuple[li
     assert assign(vectors, centroids[:0])[0].tolist() == [-1] * len(vectors)
 
 
+def test_words_of_the_most_typical_headlines_lead_a_label() -> None:
+    texts = [Text(title, "deep report order") for title in ("Agency opens weights", "An order", "A report", "Deep sea")]
+    words = [["deep", "agency", "order", "weights"]]
+    assert labels_of(texts, np.zeros(4, np.int64), words) == ["Deep, agency"]
+    assert labels_of(texts, np.zeros(4, np.int64), words, [[0, 1, 2, 3]]) == ["Agency, order"]
+
+
 def test_labels_are_unique_and_keep_capitals() -> None:
     texts = [Text("a", "b")] * 3
     assert len(set(labels_of(texts, np.array([0, 1, 2]), [["weights"], ["weights"], []]))) == 3
