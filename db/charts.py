@@ -118,6 +118,8 @@ def _notes(timeline: Timeline, source: str, spans: list[Span]) -> list[str]:
         "polarisation": "0: nobody opposes anybody; 1: two camps of equal size, opposed on everything they both speak of. "
         "A period without two actors on one question has none.",
     }[timeline.kind]
+    if timeline.chosen:
+        what += f" Only {', '.join(f'{name} {value}' for name, value in timeline.chosen)}."
     second = f"Source: {source}, {utc_now().date().isoformat()}."
     if timeline.zone != "UTC":
         second += f" Periods in the time zone {timeline.zone}."

@@ -140,17 +140,17 @@ SERIES = {
 """By kind: the series that a timeline has whatever is counted."""
 
 NAMES = {
-    "topic": "SELECT 1 FROM topics WHERE CAST(id AS TEXT) = ? AND ended_run_id IS NULL",
-    "side": "SELECT 1 FROM sides WHERE id = ?",
-    "source": "SELECT 1 FROM sources WHERE id = ?",
-    "outlet": "SELECT 1 FROM sources WHERE id = ?1 OR lower(name) = lower(?1)",
-    "country": "SELECT 1 FROM sources WHERE upper(country) = upper(?)",
-    "proposition": "SELECT 1 FROM propositions WHERE id = ?",
-    "kind": "SELECT 1 WHERE ? IN ('article', 'post', 'comment', 'paper')",
-    "language": "SELECT 1 FROM articles WHERE language = ?",
-    "actor": "SELECT 1 FROM actors WHERE id = ?1 UNION ALL SELECT 1 FROM statements WHERE speaker_name = ?1",
+    "topic": "SELECT label FROM topics WHERE CAST(id AS TEXT) = ? AND ended_run_id IS NULL",
+    "side": "SELECT name FROM sides WHERE id = ?",
+    "source": "SELECT id FROM sources WHERE id = ?",
+    "outlet": "SELECT name FROM sources WHERE id = ?1 OR lower(name) = lower(?1)",
+    "country": "SELECT upper(country) FROM sources WHERE upper(country) = upper(?)",
+    "proposition": "SELECT label FROM propositions WHERE id = ?",
+    "kind": "SELECT ?1 WHERE ?1 IN ('article', 'post', 'comment', 'paper')",
+    "language": "SELECT language FROM articles WHERE language = ?",
+    "actor": "SELECT name FROM actors WHERE id = ?1 UNION ALL SELECT speaker_name FROM statements WHERE speaker_name = ?1",
 }
-"""By filter: whether the database knows a value of it."""
+"""By filter: what a value of it is called, no row where the database does not know it."""
 
 # An empty parameter chooses all. An outlet may have several sources (its feed and its sitemap), all of the same name.
 _OF_SOURCE = """(:source IS NULL OR a.source_id = :source)

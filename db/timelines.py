@@ -75,6 +75,8 @@ class Timeline:
     """When a source was added, fell silent or came back: period, source_id, source, event (added, silent, back), at (UTC)."""
     undated: int
     """Articles without a date: in no period."""
+    chosen: tuple[tuple[str, str], ...] = ()
+    """What the filters choose, as people call it: ("outlet", "The Ledger"), ("since", "2024-03-14") ..."""
 
     @property
     def columns(self) -> list[str]:
@@ -106,7 +108,8 @@ def timeline(
     a filter, a name or a zone that is not there, and when since lies after until.
     """
     chosen = {name: value for name, value in (filters or {}).items() if value is not None}
-    _check_names(connection, chosen)
+    named = _names(connection, chosen)
+    named += [(name, day.date().isoformat()) for name, day in (("since", since), ("until", until)) if day]
     sql = TimelineSql(_use_zone(connection, zone))
     connection.create_function("period_of", 2, _period_of, deterministic=True)
     first, before = bounds(since, until)
@@ -139,7 +142,8 @@ def timeline(
     colors = {row["id"]: row["color"] for row in read("SELECT id, color FROM sides")} if kind == "stances" else {}
     shown = {period for period, _ in periods}
     events = tuple(event for event in read(sql.events) if event["period"] in shown)
-    return Timeline(kind, by, zone, tuple(series), colors, tuple(lines), events, int(read(sql.undated)[0]["n"]))
+    undated = int(read(sql.undated)[0]["n"])
+    return Timeline(kind, by, zone, tuple(series), colors, tuple(lines), events, undated, tuple(named))
 
 
 _Read = Callable[[str], list[Row]]
@@ -204,15 +208,20 @@ def _series(read: _Read, kind: Kind, sql: TimelineSql, parameters: Mapping[str, 
     return found
 
 
-def _check_names(connection: sqlite3.Connection, chosen: Mapping[str, str]) -> None:
-    """Raises InputError for a filter that does not exist, or a value that the database does not know."""
+def _names(connection: sqlite3.Connection, chosen: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the filters choose, as people call it. Raises InputError for a filter that does not exist, or a value that the database
+    does not know."""
     unknown = set(chosen) - set(FILTERS)
     if unknown:
         raise InputError(f"timeline: no filter {sorted(unknown)[0]!r}; there are {', '.join(FILTERS)}")
+    named = []
     for name, value in chosen.items():
-        if name in NAMES and connection.execute(NAMES[name], [value]).fetchone() is None:
+        found = connection.execute(NAMES[name], [value]).fetchone()
+        if found is None:
             what = "standing topic" if name == "topic" else name
             raise InputError(f"timeline: this database has no {what} {value!r}")
+        named.append((name, str(found[0])))
+    return named
 
 
 # --- periods ------------------------------------------------------------------------------------------------------------------

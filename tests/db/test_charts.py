@@ -6,13 +6,14 @@ import json
 import re
 import sqlite3
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
 from db.chart_panels import MAX_SERIES
 from db.charts import chart, draw
+from db.queries import rows
 from db.timelines import Timeline, next_start, timeline
 
 
@@ -92,6 +93,16 @@ def test_beyond_eight_series_the_smallest_are_summed_as_other() -> None:
     [other] = [value for value in values if value["series"] == "other" and value["period"] == "2023-02"]
     assert other["count"] == 1 + 2 + 3
     assert other["high"] - other["low"] == pytest.approx(0.06)
+
+
+def test_what_the_filters_choose_stands_on_the_chart(reading: sqlite3.Connection) -> None:
+    since = datetime(2024, 1, 15, tzinfo=UTC)
+    chosen = {"outlet": "ledger", "actor": "okafor", "topic": "1", "country": "gb", "kind": "post"}
+    notes = " ".join(_spec(timeline(reading, "stances", filters=chosen, since=since))["title"]["subtitle"])
+    topic = rows(reading, "SELECT label FROM topics WHERE id = 1")[0]["label"]
+    wanted = f"Only outlet The Ledger, actor Ines Okafor, topic {topic}, country GB, kind post, since 2024-01-15."
+    assert wanted in notes
+    assert "Only" not in " ".join(_spec(timeline(reading, "stances"))["title"]["subtitle"])
 
 
 @pytest.mark.parametrize("kind", ["topics", "terms"])
