@@ -27,9 +27,10 @@ def own_words(documents: Sequence[Document], outlets: Mapping[int, Collection[st
     outlets: document id -> the outlets (hosts) whose articles carry it. Comments neither have boilerplate nor make any.
     """
     articles = [d for d in documents if d.kind != "comment"]
-    sentences = {d.id: set(map(_same, _SENTENCE.split(d.text))) - {""} for d in articles}
+    # By their hashes: the sentences of a hundred thousand texts would fill the memory.
+    sentences = {d.id: {hash(same) for s in _SENTENCE.split(d.text) if (same := _same(s))} for d in articles}
     totals: Counter[str] = Counter()
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    counts: dict[str, Counter[int]] = defaultdict(Counter)
     for document in articles:
         for outlet in outlets.get(document.id, ()):
             totals[outlet] += 1
@@ -40,7 +41,7 @@ def own_words(documents: Sequence[Document], outlets: Mapping[int, Collection[st
     }
     found = {}
     for document in articles:
-        boilerplate = set().union(*(repeated[outlet] for outlet in outlets.get(document.id, ())))
+        boilerplate = set[int]().union(*(repeated[outlet] for outlet in outlets.get(document.id, ())))
         if boilerplate & sentences[document.id]:
             own = _without(document.text, boilerplate)
             if own:
@@ -48,10 +49,12 @@ def own_words(documents: Sequence[Document], outlets: Mapping[int, Collection[st
     return found
 
 
-def _without(text: str, boilerplate: Collection[str]) -> str:
+def _without(text: str, boilerplate: Collection[int]) -> str:
     """The paragraphs of a text without these sentences."""
     paragraphs = (
-        " ".join(sentence for sentence in _SENTENCE.split(paragraph) if _same(sentence) not in boilerplate).strip()
+        " ".join(
+            sentence for sentence in _SENTENCE.split(paragraph) if hash(_same(sentence)) not in boilerplate
+        ).strip()
         for paragraph in text.split("\n")
     )
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)

@@ -47,9 +47,6 @@ def run_topics(
     """Gives each of the documents a topic; returns notes for the user. A failure on one document leaves it without a vector."""
     embedder = Embedder()
     version = f"{method.METHOD}/{embedder.key}"
-    own = own_words(documents, store.sites_of_documents())
-    documents = [replace(d, text=own.get(d.id, d.text)) for d in documents]
-    digests = {document_id: hashlib.sha256(text.encode()).hexdigest() for document_id, text in own.items()}
     last = store.last_topic_fit()
     standing = store.topics()
     fitted = store.topic_assignments(last[0]) if last else {}
@@ -67,6 +64,9 @@ def run_topics(
     fit = enough and (refit or stale or not standing or drifted or grown)
     if not fit and not new:
         return []
+    own = own_words(documents, store.sites_of_documents())
+    documents, new = ([replace(d, text=own.get(d.id, d.text)) for d in some] for some in (documents, new))
+    digests = {document_id: hashlib.sha256(text.encode()).hexdigest() for document_id, text in own.items()}
     parameters: dict[str, object] = {"fit": fit, "refit_share": REFIT_SHARE, "floor": method.FLOOR}
     read = store.embedded_digests(embedder.key)
     # What an outlet repeats shows with time: a fit reads those vectors anew that were made before it did.
