@@ -125,6 +125,10 @@ def network(connection: sqlite3.Connection, options: Mapping[str, Any], since: s
     if row_variable == column_variable:
         raise InputError(f"network: rows and columns are both {row_variable!r}; a network ties two different variables")
     excluded = [_exclusion(text) for text in options.get("exclude") or ()]
+    everything = positions_taken(connection, "", "9999") if excluded or options.get("isolates") else []
+    for name, value in excluded:
+        if not any(row[name] == value for row in everything):
+            raise InputError(f"network: nothing has the {name} {value!r}, so that it cannot be excluded")
 
     def usable(found: list[Row]) -> list[Row]:
         return [
@@ -134,7 +138,7 @@ def network(connection: sqlite3.Connection, options: Mapping[str, Any], since: s
         ]
 
     taken = usable(positions_taken(connection, since, before))
-    named = usable(positions_taken(connection, "", "9999")) if options.get("isolates") else taken
+    named = usable(everything) if options.get("isolates") else taken
     taken = _without_duplicates(taken, row_variable, column_variable, duplicates, qualifier == "ignore")
     row_names = sorted({str(row[row_variable]) for row in named})
     column_names = sorted({str(row[column_variable]) for row in named})

@@ -252,6 +252,7 @@ def test_graph_files_hold_the_same_ties_as_the_matrix(sample: Path, tmp_path: Pa
         ({"normalization": "jaccard"}, "no, activity, prominence"),
         ({"rows": "concept"}, "two different variables"),
         ({"exclude": ("organisation",)}, "names no value"),
+        ({"exclude": ("organisation=Corvid Lab",)}, "nothing has the organisation 'Corvid Lab'"),
         ({"exclude": ("colour=red",)}, "no exclude 'colour'"),
     ],
 )
