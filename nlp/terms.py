@@ -58,18 +58,20 @@ _SOMETHING_ELSE = re.compile(
 """What follows a term that is said of something else than a model."""
 
 
+_MIS = r"mis(?:lead|led|nomer|us|represent|describ|label|nam|brand)\w*"
 _DOUBT_BEFORE = re.compile(
-    r"\b(?:not|never|nobody|no one|nothing|none|neither|nor|cannot|without|unless|if|whether|should|must|ought|would|could|may|"
-    r"might|will|wrong|wrongly|incorrect\w*|mis\w+|false\w*|myth|pretend\w*|den(?:y|ies|ied|ial)|disput\w+|reject\w*|refut\w+|"
-    r"doubt\w*|question\w*|contest\w*|criticis\w+|criticiz\w+|object\w*|refus\w+|declin\w+|want\w*|wish\w*|hop(?:e|es|ed|ing)|"
-    r"urg\w+|demand\w*|ask(?:s|ed|ing)?|plan(?:s|ned)?|promis\w+|pledg\w+|vow\w*|call(?:s|ed|ing)?\s+(?:for|on|to)|"
-    r"to(?:\s+(?:make|turn|keep|release|publish))?\s*$)\b|n[’']t\b|[\s(]to\s*$",
+    r"\b(?:not|never|nobody|no one|nothing|none|neither|nor|cannot|without|unless|if|whether|should|must|ought|would|could|might|"
+    # May is a month and Will a name.
+    rf"(?-i:may|will)|wrong|wrongly|incorrect\w*|{_MIS}|false\w*|myth|pretend\w*|den(?:y|ies|ied|ial)|disput\w+|reject\w*|refut\w+|"
+    r"doubt\w*|question\w*|contest\w*|criticis\w+|criticiz\w+|object(?:s|ed|ions?)?|refus\w+|declin\w+|want\w*|wish\w*|"
+    r"hop(?:e|es|ed|ing)|urg\w+|demand\w*|ask(?:s|ed|ing)?|plan(?:s|ned)?|promis\w+|pledg\w+|vow\w*|"
+    r"call(?:s|ed|ing)?\s+(?:for|on|to)|to(?:\s+(?:make|turn|keep|release|publish))?\s*$)\b|n[’']t\b|[\s(]to\s*$",
     re.IGNORECASE,
 )
 """Words before both by which the sentence disputes, asks, demands or foresees what it says of the model."""
 _DOUBT_AFTER = re.compile(
-    r"\b(?:not|never|in name only|only in name|mis\w+|wrong\w*|false\w*|disput\w+|contest\w+|marketing|myth|so-called)\b|n[’']t\b|"
-    r"\?[\s\"”’']*$",
+    rf"\b(?:not|never|in name only|only in name|{_MIS}|wrong\w*|false\w*|disput\w+|contest\w+|marketing|myth|so-called)\b|"
+    r"n[’']t\b|\?[\s\"”’']*$",
     re.IGNORECASE,
 )
 """Words after both by which it takes that back; or it is a question."""
