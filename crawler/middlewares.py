@@ -35,8 +35,8 @@ from db.models import ArchiveError
 MAX_RETRY_AFTER = 60.0
 """Seconds. A site that asks for more is left until the next crawl."""
 MAX_ROBOTS_BYTES = 512_000
-MAX_CRAWL_DELAY = 60.0
-"""Seconds. A longer Crawl-delay would keep one site's crawl from ever ending."""
+MAX_CRAWL_DELAY = 1_200.0
+"""Seconds. A longer Crawl-delay would leave no time for even one page of a site in a crawl (CrawlSettings.minutes)."""
 
 
 class RobotsForbiddenError(IgnoreRequest):
@@ -102,6 +102,7 @@ class RobotsMiddleware(RobotsTxtMiddleware):
         throttle = self.crawler.get_extension(AutoThrottle)
         if delay and throttle is not None:
             throttle.mindelay = max(throttle.mindelay, min(delay, MAX_CRAWL_DELAY))
+            throttle.maxdelay = max(throttle.maxdelay, throttle.mindelay)
             downloader = self.crawler.engine.downloader
             downloader._delay = max(downloader._delay, throttle.mindelay)
             for slot in downloader.slots.values():

@@ -16,6 +16,22 @@ from crawler.structured_data import StructuredData, strings
 EARLIEST = datetime(1991, 8, 6, tzinfo=UTC)
 """The first web page; anything before is an epoch zero or a slip of a template."""
 
+_ZONES = {
+    **dict.fromkeys(("GMT", "UTC", "WET"), "Z"),
+    **dict.fromkeys(("EST", "CDT"), "-0500"),
+    **dict.fromkeys(("CST", "MDT"), "-0600"),
+    **dict.fromkeys(("MST", "PDT"), "-0700"),
+    **dict.fromkeys(("CET", "WEST"), "+0100"),
+    **dict.fromkeys(("CEST", "EET"), "+0200"),
+    **dict.fromkeys(("EEST", "MSK"), "+0300"),
+    **dict.fromkeys(("JST", "KST"), "+0900"),
+    "EDT": "-0400",
+    "PST": "-0800",
+    "AEST": "+1000",
+    "AEDT": "+1100",
+}
+"""Names of zones behind an ISO date, where they mean one thing only (RFC 5322, 4.3, and those of Europe and the Pacific)."""
+
 DATE_LANGUAGES = ("en", "fr", "de", "es", "it", "pt", "nl", "pl")
 """Languages in which a date written in words is understood."""
 
@@ -99,13 +115,15 @@ def parse_date(raw: str) -> datetime | None:
     if re.fullmatch(r"\d{10}(?:\d{3})?", text):
         return datetime.fromtimestamp(int(text[:10]), UTC)
     match = re.match(
-        r"(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?)?", text
+        r"(\d{4})[-/](\d{2})[-/](\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d+)?\s*(Z|[+-]\d{2}:?\d{2})?([A-Z]{3,4}\b)?)?",
+        text,
     )
     if match:
         try:
             return _in_utc(
                 datetime.fromisoformat(
-                    f"{match[1]}-{match[2]}-{match[3]}" + (f"T{match[4]}{match[5] or ''}" if match[4] else "")
+                    f"{match[1]}-{match[2]}-{match[3]}"
+                    + (f"T{match[4]}{match[5] or _ZONES.get(match[6], '')}" if match[4] else "")
                 )
             )
         except (ValueError, OverflowError):

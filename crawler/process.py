@@ -197,7 +197,7 @@ class _Crawl:
         if due is not None and due > utc_now():
             job.tally.due_at = due
             return
-        crawler = Crawler(spider_of(source.kind), for_source(self.request.settings, source, self.request.log_level))
+        crawler = Crawler(spider_of(source.kind), self._settings(source))
         try:
             await process.crawl(crawler, job=job)
             unexpected = crawler.stats.get_value("spider_exceptions/count", 0) if crawler.stats else 0
@@ -209,6 +209,11 @@ class _Crawl:
             job.tally.errors.append(f"{type(error).__name__}: {error}")
         finally:
             job.archive.close()
+
+    def _settings(self, source: Source) -> Any:
+        request = self.request
+        backfill = request.since is not None or request.until is not None
+        return for_source(request.settings, source, request.log_level, backfill=backfill)
 
     def _info(self) -> dict[str, str]:
         """What every file of the archive says of itself."""

@@ -28,6 +28,7 @@ REFERER_ENABLED = True
 HTTPERROR_ALLOWED_CODES = [304]  # "Not modified" is an answer.
 
 AUTOTHROTTLE_ENABLED = True  # A slow site is asked less often; the delay of sources.toml is the least.
+DOWNLOAD_DELAY_JITTER = 0.0  # The default waits for half of a Crawl-delay half of the time.
 CONCURRENT_REQUESTS = 4  # Of one source; more would only queue behind its delay, and a stop waits for the queue.
 CONCURRENT_REQUESTS_PER_DOMAIN = 2
 URLLENGTH_LIMIT = (
@@ -76,8 +77,8 @@ def base_settings(log_level: str = LOG_LEVEL) -> Settings:
     return settings
 
 
-def for_source(crawl: CrawlSettings, source: Source, log_level: str = LOG_LEVEL) -> Settings:
-    """The settings of one source's crawler. Delays and timeouts in seconds, sizes in bytes."""
+def for_source(crawl: CrawlSettings, source: Source, log_level: str = LOG_LEVEL, *, backfill: bool = False) -> Settings:
+    """The settings of one source's crawler. Delays and timeouts in seconds, sizes in bytes. A backfill takes the time it needs."""
     from crawler.sources import KIND_DELAYS
 
     delay = max(crawl.delay, KIND_DELAYS.get(source.kind, 0.0)) if source.delay is None else source.delay
@@ -87,6 +88,8 @@ def for_source(crawl: CrawlSettings, source: Source, log_level: str = LOG_LEVEL)
             "USER_AGENT": user_agent(crawl.contact),
             "DOWNLOAD_DELAY": delay,
             "AUTOTHROTTLE_START_DELAY": delay,
+            "AUTOTHROTTLE_MAX_DELAY": max(60.0, delay),
+            "CLOSESPIDER_TIMEOUT": 0 if backfill else crawl.minutes * 60,
             "DOWNLOAD_TIMEOUT": crawl.timeout,
             "DNS_TIMEOUT": crawl.timeout,
             "DOWNLOAD_MAXSIZE": crawl.max_bytes,

@@ -42,6 +42,9 @@ class CrawlSettings:
     """Larger answers are given up, before and after decompression."""
     limit: int = 200
     """New or changed pages of one source in one crawl; the next crawl takes the next ones."""
+    minutes: float = 30.0
+    """For one source in one crawl; a site that answers slowly, or wants long delays, gives the rest in the next one. Not when going
+    back to --since."""
     recheck_days: float = 3.0
     """So long after its publication a page is looked at again (for corrections) when its listing has no date of change."""
 
@@ -191,6 +194,7 @@ def _read_crawl(table: object, path: Path) -> CrawlSettings:
         "retries": _whole(0),
         "max_bytes": _whole(1000),
         "limit": _whole(1),
+        "minutes": _number(0.01),
         "recheck_days": _number(0),
     }
     _check_keys(table, tuple(readers), where)

@@ -57,3 +57,22 @@ def read_answer(folder: Path, file: str, offset: int) -> ArchivedAnswer:
     return ArchivedAnswer(
         url.strip("<>"), status, headers.get("content-type", ""), body, hashlib.sha256(body).hexdigest()
     )
+
+
+def places_of(folder: Path, file: str, url: str) -> list[int]:
+    """The byte offsets of the responses of an address in a file of the archive, as far as it can be read."""
+    from warcio.archiveiterator import ArchiveIterator
+
+    path, places = folder / file, []
+    if not _PLAIN_NAME.fullmatch(file) or path.resolve().parent != folder.resolve():
+        return []
+    try:
+        with path.open("rb") as stream:
+            records = ArchiveIterator(stream)
+            for record in records:
+                asked = (record.rec_headers.get_header("WARC-Target-URI") or "").strip("<>")
+                if record.rec_type in ("response", "resource") and asked == url:
+                    places.append(records.get_record_offset())
+    except Exception:  # As above; what lies behind the damage is out of reach.
+        return places
+    return places

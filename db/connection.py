@@ -107,6 +107,7 @@ class Connection:
 
 
 _MENDS = {
+    sqlite3.SQLITE_CORRUPT: "restore a copy, or build it anew from its archive: debatewatch replay archive --db NEW",
     sqlite3.SQLITE_BUSY: "is another process holding it?",
     sqlite3.SQLITE_LOCKED: "is another process holding it?",
     sqlite3.SQLITE_READONLY: "this user may not write the file or its folder",

@@ -11,8 +11,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from db.archive_reader import read_answer
+import sqlite_utils
+
+from db.archive_reader import places_of, read_answer
 from db.coding import HAND_CODED
+from db.migrations import migrations
 from db.models import ArchiveError, StoreError
 from db.store import Store
 
@@ -32,9 +35,9 @@ class Finding:
 def examine(path: Path, archive: Path, *, mend: bool = False) -> list[Finding]:
     """Every check, in order; an empty list for a database that is well. With `mend`, what can be mended is.
 
-    Checked: the file itself, rows whose parent is missing, the full-text indexes, the sha256 of each text, offsets that do not
-    give the text of their statement or lie outside of it, and whether each archived answer is still readable. Raises StoreError
-    when the file is no database of ours or, with `mend`, cannot be written.
+    Checked: the file itself, indexes, triggers and views, rows whose parent is missing, the full-text indexes, the sha256 of each
+    text, offsets that do not give the text of their statement or lie outside of it, and whether each archived answer is readable
+    and that of its page. Raises StoreError when the file is no database of ours or, with `mend`, cannot be written.
     """
     with Store.open(path, create=False) as store:
         connection = store.db.conn
@@ -43,14 +46,15 @@ def examine(path: Path, archive: Path, *, mend: bool = False) -> list[Finding]:
             try:
                 with store.db.atomic() if mend else nullcontext():
                     found += [
+                        _schema(connection, mend),
                         _orphans(connection, mend),
                         *_indexes(connection, mend),
                         _texts(connection),
                         _offsets(connection, mend),
                     ]
+                found += _archive(connection, archive, mend)
             except sqlite3.OperationalError as error:
                 raise StoreError(f"{path}: cannot be written ({error}); is another process holding it?") from error
-            found.append(_archive(connection, archive))
     return [finding for finding in found if finding is not None]
 
 
@@ -67,6 +71,28 @@ def _damage(connection: sqlite3.Connection) -> Finding | None:
         case for case in cases if case != "ok" and "fts" not in case
     ]  # Full-text indexes have a check of their own.
     return _finding("damaged file", cases, "restore a copy, or build it anew: debatewatch replay archive --db NEW")
+
+
+def _schema(connection: sqlite3.Connection, mend: bool) -> Finding | None:
+    """What hangs on the tables and can be made anew from them."""
+    fresh = sqlite_utils.Database(memory=True)
+    migrations.apply(fresh)
+    present = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    missing = {
+        name: sql
+        for name, sql in fresh.conn.execute(
+            """SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND (type IN ('index', 'trigger', 'view') OR sql LIKE
+               'CREATE VIRTUAL TABLE%') ORDER BY type != 'table', rowid"""
+        )
+        if name not in present
+    }
+    if mend:
+        for name, sql in missing.items():
+            connection.execute(sql)
+            if sql.startswith("CREATE VIRTUAL TABLE"):
+                connection.execute(f"INSERT INTO {name}({name}) VALUES ('rebuild')")
+    done = "made anew" if mend else "--mend makes them anew"
+    return _finding("missing indexes, triggers and views", list(missing), done, mended=mend)
 
 
 def _orphans(connection: sqlite3.Connection, mend: bool) -> Finding | None:
@@ -129,14 +155,31 @@ def _offsets(connection: sqlite3.Connection, mend: bool) -> Finding | None:
     return _finding("offsets", list(wrong.values()), advice)
 
 
-def _archive(connection: sqlite3.Connection, folder: Path) -> Finding | None:
-    cases = []
-    for file, offset in connection.execute(
-        """SELECT DISTINCT warc_file, warc_offset FROM fetches WHERE warc_file IS NOT NULL AND warc_offset IS NOT NULL
+def _archive(connection: sqlite3.Connection, folder: Path, mend: bool) -> list[Finding | None]:
+    lost: list[str] = []
+    strayed: list[str] = []
+    for file, offset, article, address, url in connection.execute(
+        """SELECT warc_file, warc_offset, article_id, min(coalesce(final_url, url)), min(url) FROM fetches
+           WHERE warc_file IS NOT NULL AND warc_offset IS NOT NULL GROUP BY warc_file, warc_offset, article_id
            ORDER BY warc_file, warc_offset"""
-    ):
+    ).fetchall():
         try:
-            read_answer(folder, file, offset)
+            answered = read_answer(folder, file, offset).url
+            # What came of a page that was not kept may be told under the address that it declares.
+            if article is None or answered in (address, url):
+                continue
+            wrong = f"{file}: at byte {offset} lies {answered} instead of {address}"
         except ArchiveError as error:
-            cases.append(str(error))
-    return _finding("archived answers", cases, f"put the files back into {folder}; the rows stay as they are")
+            wrong = str(error)
+        places = places_of(folder, file, address)
+        (strayed if len(places) == 1 else lost).append(wrong)
+        if mend and len(places) == 1:
+            connection.execute(
+                "UPDATE fetches SET warc_offset = ? WHERE warc_file = ? AND warc_offset = ? AND article_id IS ?",
+                [places[0], file, offset, article],
+            )
+    done = "found again in their files" if mend else "--mend finds them in their files"
+    return [
+        _finding("archived answers", lost, f"put the files back into {folder}; the rows stay as they are"),
+        _finding("places of archived answers", strayed, done, mended=mend),
+    ]

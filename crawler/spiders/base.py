@@ -161,7 +161,10 @@ class SourceSpider(scrapy.Spider):
         return sorted(entries, key=lambda entry: self.job.state(canonical_url(entry.url)) is not None)
 
     def closed(self, reason: str) -> None:
-        """Called by Scrapy: says what a window of time did not reach."""
+        """Called by Scrapy: says what a window of time did not reach, or that there was no time for more."""
+        if reason == "closespider_timeout":
+            minutes = self.job.settings.minutes
+            self.job.tally.notes.append(f"stopped after its {minutes:g} minutes; the next crawl goes on from there")
         if self._backfill and reason == "finished":
             self.job.tally.notes.extend(
                 self.reach.notes(self.scope, len(self._listings), self.job.limit if self._full else None)

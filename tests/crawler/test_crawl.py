@@ -19,7 +19,8 @@ import pytest
 from crawler.process import crawl_lock
 from crawler.replay import replay
 from crawler.run import crawl
-from crawler.sources import SourcesFile, load_sources
+from crawler.settings import for_source
+from crawler.sources import CrawlSettings, Source, SourcesFile, load_sources
 from crawler.warc import read_record
 from db.models import ArchiveError, CrawlReport, InputError, utc_now
 from tests.crawler.same_rows import content
@@ -377,13 +378,41 @@ def test_robots_txt_that_cannot_be_had_means_wait_and_one_that_is_not_there_mean
 def test_a_crawl_delay_of_robots_txt_is_kept(tmp_path: Path) -> None:
     with WebServer() as web:
         web.pages["/robots.txt"] = Reply(b"User-agent: *\nCrawl-delay: 0.5\n", content_type="text/plain")
-        paths = [f"/p{number}" for number in range(3)]
+        paths = [f"/p{number}" for number in range(5)]
         web.pages |= {path: article(path, debate_text(number)) for number, path in enumerate(paths)}
         web.pages["/feed"] = rss(web.base, paths)
         crawl(tmp_path / "x.db", sources_file(tmp_path, [{"id": "s", "kind": "feed", "url": f"{web.base}/feed"}]))
         times = sorted(asked.at for asked in web.asked if asked.path.startswith("/p"))
-        # Scrapy varies delays by half; half of 0.5 s is the least.
-        assert all(later - earlier >= 0.24 for earlier, later in pairwise(times))
+        # A busy machine sees a request a little late, and the next one on time.
+        assert all(later - earlier >= 0.4 for earlier, later in pairwise(times))
+
+
+def test_delays_are_kept_whole_also_long_ones() -> None:
+    source = Source("s", "S", "feed", "https://example.org/feed", delay=300.0)
+    settings = for_source(CrawlSettings(minutes=5), source)
+    assert settings.getfloat("DOWNLOAD_DELAY_JITTER") == 0
+    assert settings.getfloat("AUTOTHROTTLE_MAX_DELAY") == settings.getfloat("DOWNLOAD_DELAY") == 300
+    assert settings.getfloat("CLOSESPIDER_TIMEOUT") == 300
+    assert for_source(CrawlSettings(), source, backfill=True).getfloat("CLOSESPIDER_TIMEOUT") == 0
+
+
+def test_a_site_that_holds_every_answer_back_ends_at_its_time_and_the_next_crawl_goes_on(tmp_path: Path) -> None:
+    with WebServer() as web:
+
+        def held_back(asked: Asked) -> Reply:
+            web.ending.wait(1.5)  # Set below: until then an answer that comes too late.
+            return article(asked.path, debate_text(int(asked.path[2:])))
+
+        paths = [f"/p{number}" for number in range(20)]
+        web.pages = dict.fromkeys(paths, held_back) | {"/feed": rss(web.base, paths)}
+        entry = {"id": "s", "kind": "feed", "url": f"{web.base}/feed"}
+        hurried = sources_file(tmp_path, [entry], {"timeout": 1.0, "retries": 0, "minutes": 0.05})
+        report = crawl(tmp_path / "x.db", hurried).sources[0]
+        assert report.notes == ("stopped after its 0.05 minutes; the next crawl goes on from there",)
+        assert len(web.asked) < 20
+        web.ending.set()
+        crawl(tmp_path / "x.db", sources_file(tmp_path, [entry], {"timeout": 60.0}))
+        assert set(paths) <= set(web.paths())
 
 
 def twelve_pages(web: WebServer) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
 
 from db.doctor import Finding, examine
 from db.models import StoreError
@@ -47,10 +50,12 @@ def test_a_database_that_is_well_gives_no_finding(database: Path) -> None:
             """INSERT INTO documents_fts(documents_fts, rowid, title, text)
                SELECT 'delete', id, title, text FROM documents LIMIT 1""",
         ),
+        ("missing indexes, triggers and views", "DROP INDEX fetches_url"),
+        ("missing indexes, triggers and views", "DROP VIEW source_health"),
         ("offsets", "UPDATE statements SET start = start + 1 WHERE id = (SELECT min(id) FROM statements)"),
         ("offsets", 'UPDATE mentions SET "end" = 1000000 WHERE id = (SELECT min(id) FROM mentions)'),
     ],
-    ids=["orphan", "index", "statement", "name"],
+    ids=["orphan", "full text", "index", "view", "statement", "name"],
 )
 def test_what_can_be_mended_is_found_first_and_mended_when_asked(database: Path, check: str, script: str) -> None:
     _execute(database, script)
@@ -87,6 +92,40 @@ def test_an_archived_answer_that_is_gone_is_named(database: Path) -> None:
     (finding,) = _found(database)
     assert finding.check == "archived answers"
     assert "gone.warc.gz" in finding.examples[0]
+
+
+def test_a_full_text_index_that_is_gone_is_made_anew(database: Path) -> None:
+    _execute(database, "DROP TABLE statements_fts")
+    assert {finding.check for finding in _found(database)} == {"missing indexes, triggers and views", "full-text index"}
+    assert all(finding.mended for finding in _found(database, mend=True))
+    assert _found(database) == []
+
+
+@pytest.mark.parametrize("offset", [7, 0, -5, "another"], ids=str)
+def test_an_archived_answer_at_a_wrong_place_is_found_in_its_file(database: Path, offset: int | str) -> None:
+    (database.parent / "archive").mkdir()
+    with closing(sqlite3.connect(database)) as connection:
+        pages = connection.execute("SELECT id, url FROM fetches WHERE article_id IS NOT NULL LIMIT 2").fetchall()
+    places = []
+    with (database.parent / "archive" / "a.warc.gz").open("wb") as file:
+        writer = WARCWriter(file, gzip=True)
+        writer.write_record(writer.create_warcinfo_record("a.warc.gz", {}))
+        for _, url in pages:
+            places.append(file.tell())
+            headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+            record = writer.create_warc_record(url, "response", payload=BytesIO(b"<p>x"), http_headers=headers)
+            writer.write_record(record)
+    for (fetch, _), place in zip(pages, places, strict=True):
+        _execute(
+            database,
+            f"UPDATE fetches SET final_url = NULL, warc_file = 'a.warc.gz', warc_offset = {place} WHERE id = {fetch}",
+        )
+    assert _found(database) == []
+    wrong = places[1] if offset == "another" else offset
+    _execute(database, f"UPDATE fetches SET warc_offset = {wrong} WHERE id = {pages[0][0]}")
+    assert [finding.check for finding in _found(database)] == ["places of archived answers"]
+    assert [finding.mended for finding in _found(database, mend=True)] == [True]
+    assert _found(database) == []
 
 
 def test_a_damaged_file_is_told_and_nothing_is_written_to_it(database: Path) -> None:
