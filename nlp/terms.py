@@ -59,16 +59,21 @@ _SOMETHING_ELSE = re.compile(
 
 
 _MIS = r"mis(?:lead|led|nomer|us|represent|describ|label|nam|brand)\w*"
-_DOUBT_BEFORE = re.compile(
-    r"\b(?:not|never|nobody|no one|nothing|none|neither|nor|cannot|without|unless|if|whether|should|must|ought|would|could|might|"
-    # May is a month and Will a name.
-    rf"(?-i:may|will)|wrong|wrongly|incorrect\w*|{_MIS}|false\w*|myth|pretend\w*|den(?:y|ies|ied|ial)|disput\w+|reject\w*|refut\w+|"
-    r"doubt\w*|question\w*|contest\w*|criticis\w+|criticiz\w+|object(?:s|ed|ions?)?|refus\w+|declin\w+|want\w*|wish\w*|"
-    r"hop(?:e|es|ed|ing)|urg\w+|demand\w*|ask(?:s|ed|ing)?|plan(?:s|ned)?|promis\w+|pledg\w+|vow\w*|"
-    r"call(?:s|ed|ing)?\s+(?:for|on|to)|to(?:\s+(?:make|turn|keep|release|publish))?\s*$)\b|n[’']t\b|[\s(]to\s*$",
+_DISPUTED = re.compile(
+    r"\b(?:not|never|nobody|no one|nothing|none|neither|nor|cannot|without|unless|if|whether|wrong|wrongly|incorrect\w*|"
+    rf"{_MIS}|false\w*|myth|pretend\w*|den(?:y|ies|ied|ial)|disput\w+|reject\w*|refut\w+|doubt\w*|question\w*|contest\w*|"
+    r"criticis\w+|criticiz\w+|object(?:s|ed|ions?)?)\b|n[’']t\b",
     re.IGNORECASE,
 )
-"""Words before both by which the sentence disputes, asks, demands or foresees what it says of the model."""
+"""Words before both by which the sentence disputes what it says of the model."""
+_DEMANDED = re.compile(
+    # May is a month and Will a name.
+    r"\b(?:should|must|ought|would|could|might|(?-i:may|will)|refus\w+|declin\w+|want\w*|wish\w*|hop(?:e|es|ed|ing)|urg\w+|"
+    r"demand\w*|ask(?:s|ed|ing)?|plan(?:s|ned)?|promis\w+|pledg\w+|vow\w*|call(?:s|ed|ing)?\s+(?:for|on|to)|"
+    r"to(?:\s+(?:make|turn|keep|release|publish))?\s*$)\b|[\s(]to\s*$",
+    re.IGNORECASE,
+)
+"""Words before both by which it demands or foresees that the model become so. Of "models such as Llama 2" it is said already."""
 _DOUBT_AFTER = re.compile(
     rf"\b(?:not|never|in name only|only in name|{_MIS}|wrong\w*|false\w*|disput\w+|contest\w+|marketing|myth|so-called)\b|"
     r"n[’']t\b|\?[\s\"”’']*$",
@@ -129,7 +134,9 @@ def _said_of(
         near = [*_words_of(gap), *_words_of(text[max(first, begin - 24) : begin])[-2:]]
         if any(word.casefold() in _DENIALS for word in near):
             return model.actor_id, True
-        if _DOUBT_BEFORE.search(text[first:begin]) or _DOUBT_AFTER.search(text[finish:last]):
+        before = text[first:begin]
+        becomes = not (after and _words_of(gap))
+        if _DISPUTED.search(before) or (becomes and _DEMANDED.search(before)) or _DOUBT_AFTER.search(text[finish:last]):
             return None, False
         return model.actor_id, False
     return None, False

@@ -66,6 +66,7 @@ def test_words_inside_words_are_none_and_of_two_forms_the_longer_counts() -> Non
         ("GPT-4 and open source systems converge.", None, False),
         ("GPT-4 Beats Open Source Systems", None, False),
         ("Meta Releases Open Source Llama 2", "llama-2", False),
+        ("They should support open-source systems like Llama 2.", "llama-2", False),
         ("In May the mission of Mistral met the open-source Llama 2.", "llama-2", False),
         ("“We made Llama 2 open source,” Zuckerberg wrote.", "llama-2", False),
     ],
