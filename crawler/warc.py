@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from db.models import ArchiveError, from_iso
+from db.warc_records import records_until_damage, whole_records
 
 MAX_FILE_BYTES = 1_000_000_000
 """About what archives use, so that one file still copies and opens quickly."""
@@ -171,8 +172,9 @@ def read_record(folder: Path, file: str, offset: int) -> tuple[dict[str, str], b
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
-            for page in _iterate(stream):
-                return {":status": str(page.status), **page.headers}, page.body
+            for page, _, _ in records_until_damage(stream, lambda record: _page(record, None)):
+                if page is not None:
+                    return {":status": str(page.status), **page.headers}, page.body
     except FileNotFoundError as error:
         raise ArchiveError(f"{path}: no such archive file; was it moved?") from error
     except Exception as error:
@@ -204,7 +206,7 @@ def _kept(path: Path, offset: int) -> tuple[Path, int]:
     for candidate in path.parent.glob(f"{glob.escape(stem)}-kept-*.warc.gz"):
         try:
             places = kept_offsets(candidate)
-        except Exception:  # As in `iter_records`; the file that is missing is then the error.
+        except Exception:  # As in `iter_metadata`; the file that is missing is then the error.
             places = {}
         if offset in places:
             return candidate, places[offset]
@@ -216,68 +218,56 @@ def iter_records(
 ) -> Iterator[ArchivedPage]:
     """The responses (and resources) of a WARC file, gzipped or not, in order.
 
-    A damaged or cut tail ends it: `on_error` gets one line, and what came before it counts. `stream` is read instead of `path`.
+    A damaged record is left out, with one line for `on_error`, and what follows it is read. `stream` is read instead of `path`.
     """
+
+    def say(what: str) -> None:
+        if on_error is not None:
+            on_error(f"{path}: {what}")
+
+    def damaged(offset: int, error: Exception) -> None:
+        say(f"damaged at byte {offset} ({type(error).__name__}); what can be read before and behind it was")
+
     try:
         if stream is not None:
-            yield from _iterate(stream)
+            yield from _pages(stream, damaged)
         else:
             with path.open("rb") as opened:
-                yield from _iterate(opened)
-    except Exception as error:  # warcio raises what zlib, struct and its parsers raise.
-        if on_error is not None:
-            on_error(_damaged(path, error))
+                yield from _pages(opened, damaged)
+    except OSError as error:
+        say(f"cannot be read ({error.strerror or error})")
 
 
 def iter_metadata(path: Path, *, on_error: Callable[[str], None]) -> Iterator[bytes]:
-    """The payloads of the metadata records of a WARC file, in order. A damaged tail ends it, as in `iter_records`."""
-    from warcio.archiveiterator import ArchiveIterator
+    """The payloads of the metadata records of a WARC file, in order. Damage ends it, for they build on one another: `on_error`
+    gets one line, and what came before it counts."""
+
+    def take(record: Any) -> bytes | None:
+        return _body(record) if record.rec_type == "metadata" else None
 
     try:
         with path.open("rb") as stream:
-            end = 0
-            records = ArchiveIterator(stream)
-            for record in records:
-                body = _body(record) if record.rec_type == "metadata" else None
-                end = records.get_record_offset() + records.get_record_length()
+            for body, _, _ in records_until_damage(stream, take):
                 if body is not None:
                     yield body
-            _refuse_a_cut_tail(stream, end)
-    except Exception as error:  # As above.
-        on_error(_damaged(path, error))
+    except Exception as error:  # warcio raises what zlib, struct and its parsers raise.
+        on_error(f"{path}: damaged after this point ({type(error).__name__}: {error}); what came before was read")
 
 
-def _damaged(path: Path, error: Exception) -> str:
-    return f"{path}: damaged after this point ({type(error).__name__}: {error}); what came before was read"
-
-
-def _iterate(stream: IO[bytes]) -> Iterator[ArchivedPage]:
-    """Raises EOFError for a stream that ends in the middle of a record."""
-    from warcio.archiveiterator import ArchiveIterator
-
+def _pages(stream: IO[bytes], on_damage: Callable[[int, Exception], None]) -> Iterator[ArchivedPage]:
     source_id = None
-    end = 0
-    records = ArchiveIterator(stream)
-    for record in records:
-        page = None
+
+    def take(record: Any) -> ArchivedPage | None:
+        nonlocal source_id
         if record.rec_type == "warcinfo":
             found = re.search(rb"^isPartOf: (\S+)\r?$", record.content_stream().read(), re.MULTILINE)
             source_id = found[1].decode() if found else None
         elif record.rec_type in ("response", "resource") and record.rec_headers.get_header("WARC-Target-URI"):
-            page = _page(record, source_id)
-        offset, length = records.get_record_offset(), records.get_record_length()
-        end = offset + length
-        if page is not None:
-            yield replace(page, offset=offset, length=length)
-    _refuse_a_cut_tail(stream, end)
+            return _page(record, source_id)
+        return None
 
-
-def _refuse_a_cut_tail(stream: IO[bytes], end: int) -> None:
-    """warcio takes a tail too short for a record's headers for the end of the file; `end` is where its last record ends."""
-    if stream.seekable():
-        stream.seek(end)
-        if stream.read(65536).strip(b"\r\n"):  # The blank lines after the last record of a file that is not gzipped.
-            raise EOFError("a record is cut short")
+    for page, offset, length in whole_records(stream, take, on_damage=on_damage):
+        yield replace(page, offset=offset, length=length)
 
 
 def _page(record: Any, source_id: str | None) -> ArchivedPage | None:
@@ -302,16 +292,13 @@ def _page(record: Any, source_id: str | None) -> ArchivedPage | None:
 
 
 def _body(record: Any) -> bytes | None:
-    """The decompressed body; None when it is larger than MAX_BODY_BYTES. Raises EOFError for a record that is cut short, which
-    warcio would hand out as if it were whole."""
+    """The decompressed body; None when it is larger than MAX_BODY_BYTES."""
     stream, parts, size = record.content_stream(), [], 0
     while part := stream.read(65536):
         parts.append(part)
         size += len(part)
         if size > MAX_BODY_BYTES:
             return None
-    if getattr(record.raw_stream, "limit", 0) > 0:
-        raise EOFError("a record is cut short")
     return b"".join(parts)
 
 

@@ -6,8 +6,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from db.models import ArchiveError
+from db.warc_records import whole_records
 
 MAX_BYTES = 20_000_000
 """Decompressed; more is not shown."""
@@ -61,18 +63,17 @@ def read_answer(folder: Path, file: str, offset: int) -> ArchivedAnswer:
 
 def places_of(folder: Path, file: str, url: str) -> list[int]:
     """The byte offsets of the responses of an address in a file of the archive, as far as it can be read."""
-    from warcio.archiveiterator import ArchiveIterator
-
-    path, places = folder / file, []
+    path = folder / file
     if not _PLAIN_NAME.fullmatch(file) or path.resolve().parent != folder.resolve():
         return []
+
+    def is_asked_for(record: Any) -> bool | None:
+        asked = (record.rec_headers.get_header("WARC-Target-URI") or "").strip("<>")
+        return True if record.rec_type in ("response", "resource") and asked == url else None
+
     try:
         with path.open("rb") as stream:
-            records = ArchiveIterator(stream)
-            for record in records:
-                asked = (record.rec_headers.get_header("WARC-Target-URI") or "").strip("<>")
-                if record.rec_type in ("response", "resource") and asked == url:
-                    places.append(records.get_record_offset())
-    except Exception:  # As above; what lies behind the damage is out of reach.
-        return places
-    return places
+            found = whole_records(stream, is_asked_for, on_damage=lambda offset, error: None)
+            return [offset for _, offset, _ in found]
+    except OSError:
+        return []

@@ -148,7 +148,7 @@ def test_an_archive_replayed_into_an_empty_database_gives_the_same_articles(tmp_
     file.write_bytes(whole[: list(iter_records(file))[-1].offset + 50])
     cut = import_paths(tmp_path / "c.db", [file], sources)
     assert cut.sources[0].outcomes["failed"] == 1
-    assert "damaged after this point" in cut.sources[0].errors[0]
+    assert "damaged at byte" in cut.sources[0].errors[0]
     assert cut.documents >= 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 from io import BytesIO
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from crawler.warc import ArchivedAt, ArchiveWriter, iter_records, read_record
+from db.archive_reader import places_of
 from db.models import ArchiveError
 
 PAGE = b"<html><p>caf\xc3\xa9</p></html>"
@@ -108,6 +110,34 @@ def test_a_damaged_tail_ends_the_file_and_is_said(tmp_path: Path, cut: int) -> N
     urls = [page.url for page in iter_records(path, on_error=problems.append)]
     assert urls[:2] == ["http://example.org/0", "http://example.org/1"]
     assert len(urls) + len(problems) == 3
+
+
+@pytest.mark.parametrize("gzipped", [True, False])
+@pytest.mark.parametrize("damage", ["bytes of other values", "bytes that are missing"])
+def test_a_record_damaged_in_the_middle_costs_itself_alone(tmp_path: Path, gzipped: bool, damage: str) -> None:
+    path = tmp_path / "middle.warc"
+    ends = []
+    with path.open("wb") as file:
+        writer = WARCWriter(file, gzip=gzipped)
+        writer.write_record(writer.create_warcinfo_record("x", {"isPartOf": "eff"}))
+        for number in range(4):
+            headers = StatusAndHeaders("200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1")
+            ends.append(file.tell())
+            url = f"https://example.org/{number}"
+            body = BytesIO(random.Random(number).randbytes(2_000))
+            writer.write_record(writer.create_warc_record(url, "response", payload=body, http_headers=headers))
+    whole = path.read_bytes()
+    hit = ends[1] + (400 if damage == "bytes that are missing" else 30)
+    mended = bytes(300) if damage == "bytes of other values" else b""
+    path.write_bytes(whole[:hit] + mended + whole[hit + 300 :])
+    problems: list[str] = []
+    found = list(iter_records(path, on_error=problems.append))
+    assert [page.url[-1] for page in found] == ["0", "2", "3"]
+    assert {page.source_id for page in found} == {"eff"}
+    assert f"{path}: damaged at byte {ends[1]}" in problems[0]
+    # What lies behind the damage is also found by its place.
+    assert read_record(tmp_path, path.name, found[-1].offset)[1] == random.Random(3).randbytes(2_000)
+    assert places_of(tmp_path, path.name, "https://example.org/3") == [found[-1].offset]
 
 
 def test_rubbish_is_said_to_be_rubbish(tmp_path: Path) -> None:
