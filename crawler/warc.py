@@ -172,7 +172,7 @@ def read_record(folder: Path, file: str, offset: int) -> tuple[dict[str, str], b
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
-            for page, _, _ in records_until_damage(stream, lambda record: _page(record, None)):
+            for page, _, _ in records_until_damage(stream, _page):
                 if page is not None:
                     return {":status": str(page.status), **page.headers}, page.body
     except FileNotFoundError as error:
@@ -262,15 +262,19 @@ def _pages(stream: IO[bytes], on_damage: Callable[[int, Exception], None]) -> It
         if record.rec_type == "warcinfo":
             found = re.search(rb"^isPartOf: (\S+)\r?$", record.content_stream().read(), re.MULTILINE)
             source_id = found[1].decode() if found else None
-        elif record.rec_type in ("response", "resource") and record.rec_headers.get_header("WARC-Target-URI"):
-            return _page(record, source_id)
-        return None
+            return None
+        return _page(record, source_id)
 
     for page, offset, length in whole_records(stream, take, on_damage=on_damage):
         yield replace(page, offset=offset, length=length)
 
 
-def _page(record: Any, source_id: str | None) -> ArchivedPage | None:
+def _page(record: Any, source_id: str | None = None) -> ArchivedPage | None:
+    """None for a record that holds no page, or too large a one. Raises ValueError for one without its address."""
+    if record.rec_type not in ("response", "resource"):
+        return None
+    if not record.rec_headers.get_header("WARC-Target-URI"):
+        raise ValueError("a page without its address")
     body = _body(record)
     if body is None:
         return None

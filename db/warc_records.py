@@ -17,9 +17,6 @@ _START = re.compile(rb"\x1f\x8b\x08|(?<=\r\n\r\n)WARC/1\.[01]\r\n")
 _OVERLAP = 32
 """More than a beginning and the blank line before it take."""
 
-_MANDATORY = ("WARC-Type", "Content-Length")
-"""Header fields without which a record cannot be read (WARC 1.1, sections 5.2 and 5.5)."""
-
 
 def whole_records(
     stream: IO[bytes], take: Callable[[Any], Taken | None], *, on_damage: Callable[[int, Exception], None]
@@ -65,7 +62,7 @@ def records_until_damage(
         offset, length = records.get_record_offset(), records.get_record_length()
         if records.reader.decompressor is None and records.err_count:
             raise ValueError("a record is not as long as it says")
-        if record.format == "warc" and not all(record.rec_headers.get_header(name) for name in _MANDATORY):
+        if record.format == "warc" and not _says_what_it_is(record.rec_headers):
             raise ValueError("a record does not say what it is")
         end = offset + length
         yield taken, offset, length
@@ -74,6 +71,11 @@ def records_until_damage(
         stream.seek(end)
         if stream.read(65536).strip(b"\r\n"):  # The blank lines after the last record of a file that is not gzipped.
             raise EOFError("a record is cut short")
+
+
+def _says_what_it_is(headers: Any) -> bool:
+    """Whether the fields without which a record cannot be read are there (WARC 1.1, 5.2 and 5.5)."""
+    return (headers.get_header("WARC-Type") or "").isalpha() and headers.get_header("Content-Length") is not None
 
 
 def _next_start(stream: IO[bytes], position: int) -> int | None:
