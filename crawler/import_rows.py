@@ -13,10 +13,11 @@ import csv
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import count
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, get_args
 
@@ -29,6 +30,7 @@ MAX_BYTES = 10_000_000
 """Of one text or page."""
 MAX_LINE = 6 * MAX_BYTES
 """Of one line of JSON, which may write every character in six."""
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DELIMITERS = (",", ";", "\t", "|")
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "url": ("url", "link", "uri"),
@@ -69,10 +71,10 @@ def import_address(content: bytes) -> str:
 
 
 def read_jsonl(file: Path) -> Iterator[Found]:
-    """What each line of a JSONL file holds, or why it holds nothing."""
+    """What each line of a JSONL file holds, or why it holds nothing. It is UTF-8, or UTF-16 with a byte order mark."""
     try:
         with file.open("rb") as stream:
-            for number, line in enumerate(_lines(stream), 1):
+            for number, line in enumerate(_lines(_in_utf_8(stream)), 1):
                 where = f"{file.name} line {number}"
                 if len(line) > MAX_LINE:
                     yield Found(where, error=f"longer than {MAX_LINE} bytes")
@@ -82,12 +84,22 @@ def read_jsonl(file: Path) -> Iterator[Found]:
         yield Found(file.name, error=f"cannot be read ({error.strerror})")
 
 
-def _lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file; of one that is too long the beginning alone, for a file without line ends must not fill the memory."""
-    while line := stream.readline(MAX_LINE + 1):
+def _in_utf_8(stream: BufferedReader) -> Callable[[int], bytes]:
+    """What reads a line of a file of UTF-8 or UTF-16, or its beginning of so many characters."""
+    if not stream.peek(2).startswith(_UTF_16):
+        return stream.readline
+    # A line ends with "\n" alone: JSON may hold U+2028 as it is.
+    text = TextIOWrapper(stream, "utf-16", errors="replace", newline="\n")
+    return lambda limit: text.readline(limit).encode(errors="replace")
+
+
+def _lines(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    """The lines of a file; of one that is too long the beginning alone, for a file without line ends must not fill the memory.
+    `read` gives a line, or its beginning of so many characters."""
+    while line := read(MAX_LINE + 1):
         rest = line
         while len(rest) > MAX_LINE and not rest.endswith(b"\n"):
-            rest = stream.readline(MAX_LINE + 1)
+            rest = read(MAX_LINE + 1)
         yield line
 
 
@@ -108,20 +120,49 @@ def read_csv(file: Path) -> Iterator[Found]:
             header = lines.readline()
             delimiter = max(_DELIMITERS, key=lambda sign: len(_KNOWN.intersection(_columns(header, sign))))
             columns = _columns(header, delimiter)
-            reader = csv.reader(lines, delimiter=delimiter)
-            for number in count(2):
-                try:
-                    row = next(reader, None)
-                except csv.Error as error:
-                    yield Found(f"{file.name} row {number}", error=f"not a readable row ({error})")
-                    continue
-                if row is None:
-                    break
-                if row:
-                    cells = dict(zip(columns, row, strict=False))
-                    yield _from_row(cells, f"{file.name} row {number}")
+            for number, row in enumerate(_csv_rows(lines, delimiter, columns), 2):
+                where = f"{file.name} row {number}"
+                if isinstance(row, str):
+                    yield Found(where, error=f"not a readable row ({row})")
+                elif row:
+                    yield _from_row(dict(zip(columns, row, strict=False)), where)
     except OSError as error:
         yield Found(file.name, error=f"cannot be read ({error.strerror})")
+
+
+def _csv_rows(lines: IO[str], delimiter: str, columns: Sequence[str]) -> Iterator[list[str] | str]:
+    """The cells of each row, or what is wrong with it. A quote that is opened and never closed takes its own row and not those
+    below: a line inside a cell that is a whole row with its address begins the next one."""
+    address = next((number for number, name in enumerate(columns) if name in _NAMES["url"]), None)
+    waiting: deque[str] = deque()
+    taken: list[str] = []
+
+    def feed() -> Iterator[str]:
+        while line := waiting.popleft() if waiting else lines.readline():
+            taken.append(line)
+            yield line
+
+    def is_row(line: str) -> bool:
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+        except csv.Error:
+            return False
+        return address is not None and len(cells) == len(columns) and is_web_url(cells[address].strip())
+
+    while True:
+        taken.clear()
+        row: list[str] | str | None
+        try:
+            row = next(csv.reader(feed(), delimiter=delimiter), None)
+        except csv.Error as error:
+            row = str(error)
+        if row is None:
+            return
+        following = next((number for number, line in enumerate(taken) if number and is_row(line)), None)
+        if following is not None:
+            waiting.extendleft(reversed(taken[following:]))
+            row = "a quote in it is not closed"
+        yield row
 
 
 def _columns(header: str, delimiter: str) -> list[str]:
@@ -135,7 +176,7 @@ def _encoding(file: Path) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     with file.open("rb") as stream:
         while part := stream.read(1_000_000):
-            if stream.tell() == len(part) and part.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            if stream.tell() == len(part) and part.startswith(_UTF_16):
                 return "utf-16"
             try:
                 decoder.decode(part)

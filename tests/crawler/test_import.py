@@ -180,6 +180,42 @@ def test_csv_is_read_as_spreadsheets_write_it(
     assert rows(tmp_path, "SELECT title FROM articles ORDER BY url") == [("Caf\u00e9",), ("Last",)]
 
 
+def test_a_quote_that_is_never_closed_costs_its_own_row(tmp_path: Path, sources: SourcesFile) -> None:
+    one_line = [" ".join(debate_text(number).replace(",", "").split()) for number in range(7)]
+    (tmp_path / "a.csv").write_text(
+        "url,title,text\n"
+        f'https://example.org/a,"First, with a comma","{debate_text(1)}\n\nA second paragraph, said ""so"".\n"\n'
+        f'https://example.org/b,Broken,"{one_line[2]}\n'
+        f"https://example.org/c,Second,{one_line[3]}\n"
+        f'https://example.org/d,"Third, with a comma","{debate_text(4)}"\n'
+        f'https://example.org/e,Broken too,"{one_line[5]}\n'
+        f"https://example.org/f,Last,{one_line[6]}\n"
+    )
+    (report,) = import_paths(tmp_path / "x.db", [tmp_path / "a.csv"], sources).sources
+    assert report.outcomes == {"stored": 4, "failed": 2}
+    assert rows(tmp_path, "SELECT title FROM articles ORDER BY url") == [
+        ("First, with a comma",),
+        ("Second",),
+        ("Third, with a comma",),
+        ("Last",),
+    ]
+    assert "row 3: not a readable row (a quote in it is not closed)" in report.errors[0]
+
+
+def test_jsonl_in_utf_16_is_read(tmp_path: Path, sources: SourcesFile) -> None:
+    lines = [
+        json.dumps(
+            {"url": f"https://example.org/{n}", "title": f"Caf\u00e9\u2028{n}", "text": debate_text(n)},
+            ensure_ascii=False,
+        )
+        for n in range(2)
+    ]
+    (tmp_path / "a.jsonl").write_bytes("\r\n".join([*lines, "{"]).encode("utf-16"))
+    (report,) = import_paths(tmp_path / "x.db", [tmp_path / "a.jsonl"], sources).sources
+    assert report.outcomes == {"stored": 2, "failed": 1}
+    assert rows(tmp_path, "SELECT title FROM articles ORDER BY url") == [("Caf\u00e9 0",), ("Caf\u00e9 1",)]
+
+
 def test_rows_that_no_database_takes_cost_only_themselves(tmp_path: Path, sources: SourcesFile) -> None:
     lines = [
         "[" * 100_000,
