@@ -46,6 +46,16 @@ MAX_COMMENTS = 2_000
 MAX_ATTRIBUTES = 2_000
 
 _LONG_TAG = re.compile(r"<([a-zA-Z][\w:-]*)\s[^<>]{10000,}>")
+_MARKUP = re.compile(r"<(?:script|style)\b[^<>]*>?[^<]*|<[^<>]*>?", re.IGNORECASE)
+_LATIN = frozenset({
+    "cp775", "cp852", "cp1250", "cp1254", "cp1257", "iso8859_2", "iso8859_4", "iso8859_9", "iso8859_10", "iso8859_13", "iso8859_16",
+    "mac_latin2", "mac_turkish",
+})  # fmt: skip
+"""Code pages as Python calls them, which share most letters with windows-1252."""
+_WESTERN = frozenset({
+    "af", "ca", "da", "de", "en", "es", "eu", "fi", "fo", "fr", "ga", "gl", "is", "it", "nb", "nl", "nn", "no", "pt", "sv",
+})  # fmt: skip
+"""Languages that are written in windows-1252, the default of the HTML Standard (13.2.3.2) for all but some named others."""
 
 
 def extract_page(
@@ -116,17 +126,26 @@ def decode_page(html: bytes, content_type: str | None = None) -> str:
         return html.decode("utf-8-sig")
     except UnicodeDecodeError:
         pass
-    from trafilatura.utils import detect_encoding
     from w3lib.encoding import html_to_unicode
 
-    def detect(body: bytes) -> str | None:
-        return next(iter(detect_encoding(body)), None)
-
     try:
-        _, text = html_to_unicode(content_type, html, auto_detect_fun=detect)
+        _, text = html_to_unicode(content_type, html, auto_detect_fun=_detected_encoding)
     except (LookupError, UnicodeError):  # A name of Python's that no page is written in ("idna", "zlib").
-        text = html.decode(detect(html) or "windows-1252", errors="replace")
+        text = html.decode(_detected_encoding(html), errors="replace")
     return str(text)
+
+
+def _detected_encoding(html: bytes) -> str:
+    """Of a page that declares none. Bytes alone do not tell the Latin code pages apart (a German page passes for a Polish one), but
+    the language does, which its plain letters show."""
+    from trafilatura.utils import detect_encoding
+
+    found: str = next(iter(detect_encoding(html)), "windows-1252")
+    if found in _LATIN:
+        words = _MARKUP.sub(" ", html.decode("ascii", errors="replace")).replace("\ufffd", " ")
+        if text_language(words, None) in _WESTERN:
+            return "windows-1252"
+    return found
 
 
 def _parse(text: str) -> HtmlElement:

@@ -276,6 +276,31 @@ def test_latin1_means_windows_1252() -> None:
     assert "“open”" in decode_page('<meta charset="iso-8859-1"><p>“open”'.encode("cp1252"))
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        (
+            "Die größte Übersicht über künstliche Intelligenz für Schüler wäre schön. Grüße — „Öffnung“ der Modelle.",
+            "cp1252",
+        ),
+        ("L’été dernier, la société a publié ses modèles à Paris, où l’accès était gratuit pour les élèves.", "cp1252"),
+        ("It is a café—not a “naïve” question, say those who have worked on open models for years.", "cp1252"),
+        ("Åbne modeller er bedre, siger forskere på Københavns Universitet, når de får støtte.", "cp1252"),
+        ("Najważniejsze modele są otwarte, a źródła łatwo dostępne. Większość ludzi się z tym zgadza.", "cp1250"),
+        ("Otevřené modely jsou lepší, říkají vědci z Prahy, kteří se účastnili výzkumu.", "cp1250"),
+        (
+            "Atvirieji modeliai yra geresni, sako mokslininkai iš Vilniaus, kur šį įrankį naudoja kiekvieną dieną.",
+            "cp1257",
+        ),
+        ("Открытые модели лучше закрытых, говорят учёные из Москвы.", "cp1251"),
+    ],
+)
+def test_a_page_that_declares_no_charset_is_read_in_that_of_its_language(text: str, encoding: str) -> None:
+    assert text in decode_page(
+        f"<html><script>let a = 1 < 2</script><p>{text}</p></html>".encode(encoding), "text/html"
+    )
+
+
 def test_the_language_of_the_words_beats_the_declared_one() -> None:
     french = "<p>Le modèle tient sur un disque, et personne de l'autre côté de l'océan ne s'intéressait à la langue bretonne.</p>"
     html = page(body=french * 1 + french.replace("disque", "carnet")).replace(b"<html>", b'<html lang="en">')
