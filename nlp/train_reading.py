@@ -287,7 +287,7 @@ def load_plain(path: Path = FOLDER / "plain.txt") -> list[dict[str, Any]]:
         ]
         records.append(
             {
-                "id": f"plain-{number:03}", "register": "oped" if signed else "news", "author": "Nell Harding" if signed else None,
+                "id": f"plain.txt-{number:03}", "register": "oped" if signed else "news", "author": "Nell Harding" if signed else None,
                 "text": text, "statements": statements, "entities": entities,
             }
         )  # fmt: skip

@@ -25,8 +25,10 @@ PAIR_CLASSES: Final = ("agree", "disagree", "neither")
 
 Part = Literal["train", "tune", "held-out"]
 
-SILENT: Final = 0.4
-"""Examples without a statement, for each one with."""
+SILENT: Final = 0.7
+"""Examples without a statement, for each one with: most sentences of a real article carry none."""
+ELSEWHERE: Final = 0.2
+"""Of those, the share that is about anything else (see `elsewhere`)."""
 MIN_EXAMPLES: Final = 10
 """Statements from which a side can be learnt, and a stance on a proposition gets a head of its own."""
 
@@ -167,12 +169,7 @@ def public_pairs(folder: Path, rng: random.Random, split: str = "train") -> Iter
 
     folder: holds perspectrum.jsonl.gz with {"split", "claim", "statement", "stance"} a line. Nothing when it is missing.
     """
-    path = folder / "perspectrum.jsonl.gz"
-    if not path.exists():
-        return
-    rows: list[Mapping[str, str]] = []
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        rows = [row for row in map(json.loads, lines) if row["split"] == split]
+    rows = _rows(folder / "perspectrum.jsonl.gz", split)
     claims = sorted({row["claim"] for row in rows})
     for row in rows:
         yield Pair(row["statement"], row["claim"], row["stance"])
@@ -180,6 +177,30 @@ def public_pairs(folder: Path, rng: random.Random, split: str = "train") -> Iter
             other = rng.choice(claims)
             if other != row["claim"]:
                 yield Pair(row["statement"], other, "neither")
+
+
+def elsewhere(folder: Path, rng: random.Random, count: int) -> list[Example]:
+    """Sentences about anything but the debate, half of them amid others of the same set: examples of NONE, `count` at most.
+
+    They are the views of Perspectrum and the news of NewsMTSC (Hamborg and Donnay 2021, newsmtsc-train-dev.jsonl.gz), train parts;
+    none where neither is in the folder.
+    """
+    found: list[Example] = []
+    for name, key in (("perspectrum", "statement"), ("newsmtsc-train-dev", "sentence")):
+        rows = _rows(folder / f"{name}.jsonl.gz", "train")
+        texts = list(dict.fromkeys(str(row[key]).strip() for row in rows))
+        texts = [text for text in rng.sample(texts, len(texts)) if len(text) >= _LEAST_CHARACTERS][: count // 2 + 1]
+        for number, text in enumerate(texts):
+            around = f"{texts[number - 1]} {text} {texts[(number + 1) % len(texts)]}" if rng.random() < 0.5 else ""
+            found.append(Example(name, text, NONE, context=around))
+    return found[:count]
+
+
+def _rows(path: Path, split: str) -> list[Mapping[str, str]]:
+    if not path.exists():
+        return []
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [row for row in map(json.loads, lines) if row["split"] == split]
 
 
 def check_sides(examples: Sequence[Example], debate: Debate, least: int, where: str) -> None:
@@ -253,7 +274,9 @@ def prepare(labels: Sequence[Path], public: Path, debate: Debate, *, seed: int, 
     check_sides(spoken, debate, MIN_EXAMPLES, ", ".join(map(str, labels)))
     silent = [e for passage in learnt for e in silences(passage, rng)]
     cut_otherwise, mistaken = as_read(debate, learnt)
-    silent = [*mistaken, *rng.sample(silent, len(silent))][: max(len(mistaken), int(SILENT * len(spoken)))]
+    wanted = int(SILENT * len(spoken))
+    others = elsewhere(public, rng, int(ELSEWHERE * wanted))
+    silent = [*mistaken, *others, *rng.sample(silent, len(silent))][: max(len(mistaken) + len(others), wanted)]
     columns = heads(spoken, debate, MIN_EXAMPLES)
     spoken += cut_otherwise
     held = list(public_pairs(public, rng))

@@ -132,6 +132,25 @@ def test_public_pairs_keep_to_their_split(tmp_path: Path) -> None:
     assert list(training_set.public_pairs(tmp_path / "missing", random.Random(0))) == []
 
 
+def test_sentences_about_anything_else_are_no_statements(tmp_path: Path) -> None:
+    sets = {
+        "perspectrum": [("train", "statement", "Animals suffer in zoos."), ("test", "statement", "Roads need money.")],
+        "newsmtsc-train-dev": [("train", "sentence", f"The senator spoke for {n} hours.") for n in range(2, 30)],
+    }
+    assert training_set.elsewhere(tmp_path, random.Random(0), 10) == []
+    for name, rows in sets.items():
+        with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.write("".join(json.dumps({"split": split, key: text}) + "\n" for split, key, text in rows))
+    found = training_set.elsewhere(tmp_path, random.Random(0), 30)
+    assert {e.side for e in found} == {NONE}
+    assert {e.text for e in found} > {"Animals suffer in zoos."}
+    assert "Roads need money." not in {e.text for e in found}
+    amid = [e for e in found if e.context]
+    assert 0 < len(amid) < len(found)
+    assert all(e.text in e.context for e in amid)
+    assert len(training_set.elsewhere(tmp_path, random.Random(0), 6)) == 5
+
+
 def test_a_stance_gets_a_head_from_the_least_number_of_statements() -> None:
     stance = ("misuse", "agree")
     examples = [Example("x", "A text.", "closed", frozenset({stance}))] * 3
