@@ -1380,7 +1380,7 @@ def review(db_path: Path, reviewer: str, limit: int, agreement: bool, as_json: b
     "--pairs",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help="Folder with perspectrum.jsonl.gz.",
+    help="Folder with perspectrum.jsonl.gz and newsmtsc-train-dev.jsonl.gz.",
 )
 @click.option(
     "--labels",

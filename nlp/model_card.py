@@ -15,8 +15,9 @@ _CARD = """# {name}: statement -> side and propositions
   proposition and stance); and, given a text and any claim in plain words, agree, disagree or neither. ONNX, 8 bits, {size:.0f} MB.
 - **Data**: nlp/labels, written and labelled for this project (Apache-2.0), but for the held-out tenth (sha256 of a passage's id
   divisible by 10) and a twentieth to calibrate on (remainder 5 by 20); the same statements as the reader cuts them; stretches of
-  the same passages without a statement, those that the reader mistakes for one among them; and Perspectrum's train part (Chen
-  et al. 2019, CC-BY-SA-4.0) for claims in plain words. No name of a speaker is put before a text: nobody is judged by reputation.
+  the same passages without a statement, those that the reader mistakes for one among them; views on anything else and sentences
+  of news (Perspectrum's and NewsMTSC's train parts: Chen et al. 2019, CC-BY-SA-4.0; Hamborg and Donnay 2021, MIT), which are none
+  either; and Perspectrum's for claims in plain words. No name of a speaker is put before a text: nobody is judged by reputation.
 - **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): the better of two runs, then a slower
   stage with more claims in plain words. A few minutes on a GPU; on two cores about an hour and a half a run. These weights: the
   runs on one H200 in bfloat16, the last stage on two cores.

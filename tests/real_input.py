@@ -2,14 +2,16 @@
 
 Serves the saved publisher pages (one outlet a publisher, with a generated RSS feed) and the Interconnects posts (a blog) on
 loopback, crawls both with ordinary sources.toml entries, analyses, and prints what came out: pages by outcome, how many titles,
-dates and authors agree with the expected records, documents, statements and topics from the posts, five statements drawn with a
-fixed seed for a person to judge, and wall time and peak memory of each step. Not a test: a person reads what it prints.
+dates and authors agree with the expected records, documents, statements and topics from the posts, how many statements of sixteen
+posts an annotator marked too, five statements drawn with a fixed seed for a person to judge, and wall time and peak memory of each
+step. Not a test: a person reads what it prints.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
+import hashlib
 import html
 import json
 import random
@@ -33,6 +35,7 @@ import markdown
 from crawler.sample_web.server import shipped_relevance
 from db.models import from_iso
 from db.queries import open_read, rows
+from nlp.scoring import LEAST_OVERLAP, share_of_shorter
 
 COUNTRIES = ("uk", "ca", "au")
 SEED = 7
@@ -215,6 +218,40 @@ def show(database: Path, sql: str) -> None:
             print("   " + "  ".join(f"{key}={value}" for key, value in row.items()))
 
 
+def annotated(database: Path) -> None:
+    """How many of the statements found in sixteen posts (drawn at random) an annotator marked too, and how many marks are found.
+
+    data/annotated_posts.jsonl holds places alone, no text; a post whose text was extracted otherwise is left out.
+    """
+    taken = marked = posts_ = 0
+    tally = {False: [0, 0], True: [0, 0]}
+    with open_read(database) as connection:
+        for line in (Path(__file__).parent / "data" / "annotated_posts.jsonl").read_text(encoding="utf-8").splitlines():
+            post = json.loads(line)
+            for document in rows(connection, "SELECT id, text FROM documents WHERE title = ?", (post["title"],)):
+                if hashlib.sha256(document["text"].encode()).hexdigest() != post["text_sha256"]:
+                    continue
+                posts_ += 1
+                statements = rows(
+                    connection,
+                    "SELECT start, end FROM statements WHERE document_id = ? AND side IS NOT NULL",
+                    (document["id"],),
+                )
+                taken += len(statements)
+                marked += sum(
+                    any(share_of_shorter(s["start"], s["end"], gold) >= LEAST_OVERLAP for gold in post["statements"])
+                    for s in statements
+                )
+                for gold in post["statements"]:
+                    hit = any(share_of_shorter(s["start"], s["end"], gold) >= LEAST_OVERLAP for s in statements)
+                    tally[gold["doubtful"]][0] += hit
+                    tally[gold["doubtful"]][1] += 1
+    print(f"{posts_} annotated posts: {taken} statements found, of which the annotator marked {marked};", end=" ")
+    print(
+        f"of the person's plain ones {tally[False][0]}/{tally[False][1]} found, of the doubtful {tally[True][0]}/{tally[True][1]}"
+    )
+
+
 def judge(database: Path) -> None:
     """Five statements drawn with a fixed seed, for a person to judge."""
     with open_read(database) as connection:
@@ -263,6 +300,7 @@ def main() -> None:
             agreement(database, outlets)
         else:
             show(database, "SELECT label, size FROM topics ORDER BY size DESC")
+            annotated(database)
             judge(database)
     seed = next(iter(sorted((options.shared / "seed").glob("*.txt"))))
     print("\n# seed\n" + timed("inspect", "inspect", str(seed), "--date", "2023-12-31"))
