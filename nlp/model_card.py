@@ -20,7 +20,8 @@ _CARD = """# {name}: statement -> side and propositions
   either; and Perspectrum's for claims in plain words. No name of a speaker is put before a text: nobody is judged by reputation.
 - **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): the better of two runs, then a slower
   stage with more claims in plain words. A few minutes on a GPU; on two cores about an hour and a half a run. These weights: the
-  runs on one H200 in bfloat16, the last stage on two cores.
+  runs on one H200 in bfloat16, the last stage on two cores, and then two more such stages (12,600 and 6,600 examples, rates 4e-5
+  and 3e-5) with the labels that came later, more than half of the examples without a statement.
 - **Calibration**, on passages not trained on: {calibration}
 - **Licence**: Apache-2.0.
 - **sha256** of model.onnx: {sha256}

@@ -25,7 +25,7 @@ PAIR_CLASSES: Final = ("agree", "disagree", "neither")
 
 Part = Literal["train", "tune", "held-out"]
 
-SILENT: Final = 0.7
+SILENT: Final = 1.0
 """Examples without a statement, for each one with: most sentences of a real article carry none."""
 ELSEWHERE: Final = 0.2
 """Of those, the share that is about anything else (see `elsewhere`)."""
