@@ -434,7 +434,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--step", choices=STEPS, action="append", help="One step alone; may be repeated; all without.")
     parser.add_argument("--base", type=Path, required=True, help="Folder of the published all-mpnet-base-v2.")
-    parser.add_argument("--pairs", type=Path, required=True, help="Folder with perspectrum.jsonl.gz and newsmtsc-train-dev.jsonl.gz.")
+    parser.add_argument(
+        "--pairs", type=Path, required=True, help="Folder with perspectrum.jsonl.gz and newsmtsc-train-dev.jsonl.gz"
+    )
     parser.add_argument("--labels", type=Path, action="append", help="Folder of labelled passages; may be repeated.")
     parser.add_argument(
         "--work", type=Path, default=Path("build/stance"), help="Folder for what lies between the steps."
