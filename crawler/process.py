@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from crawler.freshness import LONGEST
 from crawler.items import Job, Progress, Tally
 from crawler.journal import Journal
 from crawler.lock import RunLock
@@ -26,6 +27,7 @@ from crawler.settings import LOG_LEVEL, base_settings, for_source, user_agent
 from crawler.sources import CrawlSettings, Source
 from crawler.spiders.base import scope_of
 from crawler.spiders.kinds import spider_of
+from crawler.spiders.listing import next_try
 from crawler.warc import ArchiveWriter
 from db.log import LogFormat, event
 from db.models import CrawlReport, DebatewatchError, RunStatus, SourceReport, utc_now
@@ -192,8 +194,7 @@ class _Crawl:
 
         job = self._job(source)
         self.jobs.append(job)
-        # What a site demanded with Retry-After is kept in any case.
-        due = self.store.due_at(spider_of(source.kind).first(scope_of(job))[0], refused=not self.request.due)
+        due = self._due_at(spider_of(source.kind).first(scope_of(job))[0])
         if due is not None and due > utc_now():
             job.tally.due_at = due
             return
@@ -209,6 +210,15 @@ class _Crawl:
             job.tally.errors.append(f"{type(error).__name__}: {error}")
         finally:
             job.archive.close()
+
+    def _due_at(self, listing: str) -> datetime | None:
+        # What a site demanded with Retry-After is kept in any case.
+        due = self.store.due_at(listing, refused=not self.request.due)
+        tries = self.store.failed_tries(listing) if due is None and self.request.due else None
+        if tries is None or not tries.final:
+            return due
+        # Gone for good, as it seems. Once a day it is asked all the same: who shut us out may let us in again.
+        return min(next_try(tries, utc_now()), tries.last + LONGEST)
 
     def _settings(self, source: Source) -> Any:
         request = self.request

@@ -25,7 +25,7 @@ from crawler.addresses import canonical_url, is_web_url
 from crawler.freshness import LONGEST_WAIT, due_at, fresh_for
 from crawler.items import Answer, Entry, Job, Page
 from crawler.middlewares import PrivateAddressError, RobotsForbiddenError, describe, retry_after
-from crawler.spiders.listing import Listing, Scope, is_doubted, is_due, may_try_again
+from crawler.spiders.listing import Listing, Scope, is_doubted, is_due, next_try
 from crawler.spiders.reach import Reach, is_behind
 from crawler.time_limit import time_limit
 from db.models import Fetch, Outcome, PageState, utc_now
@@ -194,7 +194,7 @@ class SourceSpider(scrapy.Spider):
         if state is not None and not is_due(entry, state, utc_now(), self.job.settings.recheck_days):
             return None
         tries = self.job.store.failed_tries(url)
-        if tries is not None and not may_try_again(tries, utc_now()):
+        if tries is not None and next_try(tries, utc_now()) > utc_now():
             self.left_out = self.left_out or not tries.final
             return None
         if self.job.tally.planned >= self.job.limit:

@@ -92,11 +92,11 @@ def is_doubted(entry: Entry, state: PageState, now: datetime) -> bool:
     )
 
 
-def may_try_again(tries: FailedTries, now: datetime) -> bool:
-    """Whether an address that failed is worth another try: at the next crawl, and then each time after as long again as it has been
-    failing, at most a day; a week where time alone seldom helps. Also when it was tried in the future, by a wrong clock."""
+def next_try(tries: FailedTries, now: datetime) -> datetime:
+    """When an address that failed is worth another try: at the next crawl, and then each time after as long again as it has been
+    failing, at most a day; a week where time alone seldom helps. Now, when it was tried in the future, by a wrong clock."""
     wait = min(tries.last - tries.first, LONGEST_FINAL if tries.final else LONGEST_FAILING)
-    return now - tries.last >= wait - wait / 10 or tries.last > now + CLOCKS_APART
+    return now if tries.last > now + CLOCKS_APART else tries.last + wait - wait / 10
 
 
 def _http_date(text: str | None) -> datetime | None:

@@ -150,3 +150,34 @@ def test_a_source_long_quiet_is_asked_less_often(tmp_path: Path) -> None:
         assert web.paths().count("/feed") == 2
         due = third.sources[0].due_at
         assert due is not None and 20 * HOUR < due - datetime.now(UTC) < DAY
+
+
+def test_an_unattended_crawl_asks_once_a_day_for_a_listing_that_is_gone(tmp_path: Path) -> None:
+    with WebServer() as web:
+        sources = sources_file(tmp_path, [{"id": "s", "kind": "feed", "url": f"{web.base}/feed"}])
+
+        def times() -> int:
+            return sum(request.path == "/feed" for request in web.asked)
+
+        def asked(*, failing: timedelta, last: timedelta) -> bool:
+            """Whether the listing is asked for, when it has been failing for so long and was last tried so long ago."""
+            with closing(sqlite3.connect(tmp_path / "x.db")) as connection, connection:
+                for number, ago in (("min", failing), ("max", last)):
+                    moment = f"{datetime.now(UTC) - ago:%Y-%m-%dT%H:%M:%SZ}"
+                    connection.execute(
+                        f"UPDATE fetches SET fetched_at = ? WHERE id = (SELECT {number}(id) FROM fetches)", [moment]
+                    )
+            before = times()
+            crawl(tmp_path / "x.db", sources, due=True)
+            return times() > before
+
+        web.pages = {"/feed": Reply(b"gone", 410)}
+        crawl(tmp_path / "x.db", sources, due=True)
+        crawl(tmp_path / "x.db", sources, due=True)
+        assert times() == 2, "once may be a mistake"
+        day = timedelta(days=1)
+        assert not asked(failing=40 * day, last=day / 2)
+        assert asked(failing=40 * day, last=day)
+        web.pages = {"/feed": Reply(b"broken", 503)}
+        assert asked(failing=40 * day, last=2 * day)
+        assert asked(failing=40 * day, last=day / 24), "the site, or the network, may be back at any time"
