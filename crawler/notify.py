@@ -22,17 +22,20 @@ TIMEOUT = 20.0
 PASSWORD = "DEBATEWATCH_SMTP_PASSWORD"  # noqa: S105 (the name of a variable)
 
 
-def tell(settings: AlertSettings, opened: Sequence[Alert], closed: Sequence[Alert], text: str) -> list[str]:
+def tell(
+    settings: AlertSettings, opened: Sequence[Alert], closed: Sequence[Alert], text: str
+) -> tuple[bool, list[str]]:
     """Sends the alerts, and those that are over, to whoever is named in the settings. `text` says the same for a person.
 
-    Returns one line for each receiver that could not be reached; an empty list means that everybody was told.
+    Returns whether it counts as told (somebody was reached, or nobody is named), and one line for each receiver that was not
+    reached: one whose address is wrong must not have all others told the same after every crawl.
     """
     ways: list[tuple[str, Callable[[], None]]] = []
     if settings.webhook:
         ways.append(("webhook", lambda: _post(settings.webhook or "", opened, closed, text)))
     if settings.email:
         ways.append(("e-mail", lambda: _mail(settings, text)))
-    problems = []
+    failed = []
     for name, send in ways:
         try:
             send()
@@ -40,8 +43,10 @@ def tell(settings: AlertSettings, opened: Sequence[Alert], closed: Sequence[Aler
             # An HTTPError or an SMTP answer may repeat the address, which may hold a token.
             code = getattr(error, "code", None) or getattr(error, "smtp_code", None)
             why = f"answer {code}" if code else type(error).__name__
-            problems.append(f"alerts: the {name} could not be reached ({why}); it is tried again after the next crawl")
-    return problems
+            failed.append(f"alerts: the {name} could not be reached ({why})")
+    told = not ways or len(failed) < len(ways)
+    following = "others were told" if told else "it is tried again after the next crawl"
+    return told, [f"{problem}; {following}" for problem in failed]
 
 
 def _post(url: str, opened: Sequence[Alert], closed: Sequence[Alert], text: str) -> None:

@@ -19,7 +19,7 @@ def watch(store: Store, report: CrawlReport, settings: AlertSettings, *, now: da
     """Judges the sources of a crawl that looked at the present (not a backfill), remembers what is new, and tells it.
 
     Returns what to say on the terminal, one line each: new alerts, sources that recovered, receivers that could not be reached
-    (who is told at the next call). Raises StoreError.
+    (tried again at the next call when nobody was). Raises StoreError.
     """
     now = now or utc_now()
     histories = [store.source_history(source.source_id, now) for source in report.sources if source.due_at is None]
@@ -43,9 +43,9 @@ def watch(store: Store, report: CrawlReport, settings: AlertSettings, *, now: da
     recovered = [stored.alert for stored in closed if stored.told]
     news = _lines([stored.alert for stored in untold], recovered)
     if news:
-        problems = tell(settings, [stored.alert for stored in untold], recovered, "\n".join(news))
+        told, problems = tell(settings, [stored.alert for stored in untold], recovered, "\n".join(news))
         lines += problems
-        if not problems:
+        if told:
             store.mark_told(stored.id for stored in untold)
     return lines
 

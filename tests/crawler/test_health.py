@@ -303,6 +303,17 @@ def test_an_e_mail_says_it_once(site: Site) -> None:
         assert connection.execute("SELECT count(*) FROM source_alerts WHERE told_at IS NOT NULL").fetchone() == (1,)
 
 
+def test_a_receiver_that_is_away_does_not_have_the_other_told_again_and_again(site: Site) -> None:
+    with WebServer() as web, mail_server() as (port, messages):
+        web.pages["/hook"] = Reply(b"away", 503)
+        settings = AlertSettings(webhook=f"{web.base}/hook", email="me@example.org", smtp=f"smtp://127.0.0.1:{port}")
+        _, problem = site.until_silent(settings)
+        assert problem == "alerts: the webhook could not be reached (answer 503); others were told"
+        for _ in range(2):
+            assert site.watch(site.crawl("unchanged"), settings) == []
+    assert len(messages) == 1
+
+
 def test_a_password_is_not_sent_unencrypted(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEBATEWATCH_SMTP_PASSWORD", "secret")
     with mail_server() as (port, messages):
