@@ -136,11 +136,12 @@ jobs:
       - uses: actions/setup-python@v5
         with:
           python-version: "3.12"
-      # The database and the archive travel from run to run in the cache.
+      # The database (with what a run that was killed left in its log) and the archive travel from run to run in the cache.
       - uses: actions/cache/restore@v4
         with:
           path: |
             debatewatch.db
+            debatewatch.db-wal
             archive
           key: debatewatch-${{{{ github.run_id }}}}
           restore-keys: debatewatch-
@@ -152,6 +153,7 @@ jobs:
         with:
           path: |
             debatewatch.db
+            debatewatch.db-wal
             archive
           key: debatewatch-${{{{ github.run_id }}}}
       - uses: actions/upload-artifact@v4

@@ -109,6 +109,9 @@ def test_github_actions_gets_a_workflow_without_paths_of_this_machine() -> None:
     assert ".venv/bin/debatewatch run --db debatewatch.db --sources sources.toml" in [step.get("run") for step in steps]
     keys = {step["with"]["key"] for step in steps if "cache" in step.get("uses", "")}
     assert keys == {"debatewatch-${{ github.run_id }}"}
+    # What a killed run committed may lie in the log of the database alone.
+    paths = [step["with"]["path"].split() for step in steps if "cache" in step.get("uses", "")]
+    assert paths == [["debatewatch.db", "debatewatch.db-wal", "archive"]] * 2
 
 
 def test_docker_compose_gets_services_over_one_volume() -> None:
