@@ -302,6 +302,8 @@ def _report_crawl(report: CrawlReport, *, as_json: bool) -> int:
     if report.interrupted:
         text = "stopped before the end; what was collected is kept, run it again for the rest"
         event("interrupted", text, level="warning")
+        # As the analysis has it. Without a run of its own the process that crawled was killed, which nobody asked for.
+        return 130 if report.run_id else 1
     return 0 if report.ok else 1
 
 

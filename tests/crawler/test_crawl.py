@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import pairwise
@@ -521,6 +523,29 @@ def test_ctrl_c_ends_the_crawl_after_the_pages_in_hand(tmp_path: Path) -> None:
         assert report.interrupted
         assert report.run_id == 1, "it ended well: the report is its own"
         assert report.documents == len(rows(tmp_path, CONTENT)) < 12
+
+
+def test_a_run_that_a_signal_ends_says_so_by_its_exit_code(tmp_path: Path) -> None:
+    """130, which the printed unit of systemd takes for a success, also while it crawls."""
+    with WebServer() as web:
+        twelve_pages(web)
+        sources_file(tmp_path, [{"id": "site", "kind": "feed", "url": f"{web.base}/feed"}])
+        started: list[subprocess.Popen[bytes]] = []
+        path = next(path for path in web.pages if path not in ("/feed", "/robots.txt"))
+        page = web.pages[path]
+
+        def stop(asked: Asked) -> Reply:
+            started[0].send_signal(signal.SIGTERM)
+            assert isinstance(page, Reply)
+            return page
+
+        web.pages[path] = stop
+        command = [sys.executable, "-m", "debatewatch", "run", "--db", "x.db", "--sources", "sources.toml"]
+        started.append(subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE))
+        _, said = started[0].communicate(timeout=120)
+    assert started[0].returncode == 130
+    assert b"what was collected is kept" in said
+    assert rows(tmp_path, "SELECT step, status FROM runs") == [("crawl", "interrupted")]
 
 
 def test_an_archive_that_cannot_be_written_ends_the_crawl_with_one_line(tmp_path: Path) -> None:
