@@ -20,6 +20,7 @@ from urllib.parse import urldefrag, urljoin, urlsplit
 
 from scrapy.http import Headers, Response
 from scrapy.responsetypes import responsetypes
+from w3lib.url import safe_url_string
 
 from crawler.addresses import absolute_url, is_web_url
 from crawler.guard import AddressRefusedError, connect_public, is_public, is_web_port, literal_address
@@ -118,7 +119,7 @@ class Fetcher:
     ) -> Answered:
         """obey: robots.txt is. exempt: the host of an interface whose robots.txt does not speak to programs."""
         for _ in range(REDIRECT_MAX_TIMES + 1):
-            self._refuse_private(url)
+            url = self._permitted(url)
             if obey and urlsplit(url).netloc != exempt and not self._allowed(url):
                 raise FetchError("disallowed by robots.txt")
             try:
@@ -129,15 +130,18 @@ class Fetcher:
                 url = urldefrag(absolute_url(url, error.location)).url
         raise FetchError(f"more than {REDIRECT_MAX_TIMES} redirects")
 
-    def _refuse_private(self, url: str) -> None:
+    def _permitted(self, url: str) -> str:
+        """The address as it goes over the wire (punycode, percent signs). Raises FetchError for one that may not be asked."""
         if not is_web_url(url):
             raise FetchError("not a web address")
+        url = safe_url_string(url)
         parts = urlsplit(url)
         if not is_web_port(parts.port):
             raise FetchError(f"port {parts.port} belongs to another service than the web")
         literal = literal_address((parts.hostname or "").rstrip("."))
         if literal is not None and not is_public(literal) and not self._allow_private:
             raise FetchError(f"{parts.hostname} is not a public address; allow_private = true permits it")
+        return url
 
     def _once(self, url: str, headers: Mapping[str, str]) -> Answered:
         """One request; raises FetchError. All of it takes no longer than the timeout, however slowly the other side sends."""

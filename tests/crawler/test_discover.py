@@ -117,6 +117,14 @@ def test_a_private_address_is_refused_in_any_notation(host: str) -> None:
         Fetcher(CrawlSettings(timeout=1.0)).get(f"http://{host}/")
 
 
+def test_an_address_with_letters_beyond_ascii_is_asked_for_as_it_goes_over_the_wire() -> None:
+    with WebServer() as web:
+        web.pages["/%C3%BCbersicht?q=%C3%A9"] = Reply(b"there")
+        assert fetcher().get(f"{web.base}/\u00fcbersicht?q=\u00e9").body == b"there"
+    with pytest.raises(FetchError, match=r"^127\.0\.0\.1 is not a public address"):
+        Fetcher(CrawlSettings(timeout=1.0)).get("http://\uff11\uff12\uff17\u30020.0.1/")
+
+
 def test_an_answer_that_trickles_is_ended_in_its_headers_and_in_its_body() -> None:
     """Each byte comes within the timeout of a socket, the whole of it never does."""
     listener = socket.create_server(("127.0.0.1", 0))
