@@ -17,6 +17,7 @@ from db.timelines import timeline
 from nlp.debate import load_debate
 from nlp.run import STEPS, analyze
 from tests.crawler.bench_kills import twenty_kills
+from tests.crawler.bench_sources import SOURCES, ten_thousand_sources
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def timed(label: str, *, per: int = 0) -> Iterator[None]:
 
 
 def main() -> None:
-    """Crawl, second crawl, each step of the analysis, a second analysis, the timelines, and a crawl that is killed twenty times."""
+    """The sample crawled twice and analysed step by step, the timelines, a crawl killed twenty times, one of 10,000 sources."""
     with tempfile.TemporaryDirectory() as folder, SampleWeb() as web:
         database, sources_path = Path(folder) / "bench.db", Path(folder) / "sources.toml"
         sources_path.write_text(web.sources_toml(), encoding="utf-8")
@@ -54,6 +55,9 @@ def main() -> None:
                     timeline(connection, kind, by="week")
     with tempfile.TemporaryDirectory() as folder, timed("20 kills, then equality"):
         twenty_kills(Path(folder))
+    with tempfile.TemporaryDirectory() as folder, timed("10,000 sources", per=SOURCES):
+        peak = ten_thousand_sources(Path(folder))
+    print(f"their crawl held {peak:.0f} MB at most")
 
 
 if __name__ == "__main__":
