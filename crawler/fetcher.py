@@ -194,22 +194,22 @@ class Fetcher:
         return connect_public(address, *arguments)
 
 
-class _HTTPConnection(http.client.HTTPConnection):
+class _KeepsSocket:
     """`opened` stays when urllib lets go of the socket, from which the body is still read."""
 
     opened: socket.socket | None = None
 
     def connect(self) -> None:
-        super().connect()
-        self.opened = self.sock
+        super().connect()  # type: ignore[misc]
+        self.opened = self.sock  # type: ignore[attr-defined]
 
 
-class _HTTPSConnection(http.client.HTTPSConnection):
-    opened: socket.socket | None = None
+class _HTTPConnection(_KeepsSocket, http.client.HTTPConnection):
+    pass
 
-    def connect(self) -> None:
-        super().connect()
-        self.opened = self.sock
+
+class _HTTPSConnection(_KeepsSocket, http.client.HTTPSConnection):
+    pass
 
 
 def _connecting(connection: Any, connect: Any) -> Any:
