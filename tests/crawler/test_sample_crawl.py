@@ -117,6 +117,10 @@ def test_a_second_crawl_asks_for_listings_only_and_adds_nothing(crawled: Crawled
     assert {asked for asked in crawled.asked[1] if not asked.endswith("/robots.txt")} <= listings
     assert crawled.rows("SELECT count(*) FROM articles WHERE run_id = 2") == [(0,)]
     assert crawled.rows("SELECT count(*) FROM documents WHERE run_id = 2") == [(0,)]
+    [(first_bytes,), (second_bytes,)] = crawled.rows(
+        "SELECT sum(coalesce(bytes, 0)) FROM fetches WHERE run_id IN (1, 2) GROUP BY run_id ORDER BY run_id"
+    )
+    assert second_bytes < 0.05 * first_bytes
 
 
 def test_the_update_is_found_and_both_versions_are_kept(crawled: Crawled) -> None:
