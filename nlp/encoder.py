@@ -1,12 +1,13 @@
 """The trained reader of stances: a text, or a text and a claim -> logits. One pass through a transformer (ONNX) on the CPU.
 
-Deterministic; no network, no database, no torch. How the weights came about and how right they are: models/stance-mpnet/card.md.
+Deterministic; no network, no database, no torch. How the weights came about and how right they are: models/stance-deberta/card.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,10 +19,10 @@ import numpy.typing as npt
 from db.models import ModelError, Stance
 from nlp.embeddings import check_sha256, cut, load_onnx
 
-FOLDER: Final = Path(__file__).with_name("models") / "stance-mpnet"
+FOLDER: Final = Path(__file__).with_name("models") / "stance-deberta"
 NAME: Final = FOLDER.name
 MAX_TOKENS: Final = 160
-"""The longest labelled evidence has 150; of a longer one the beginning counts, which is where most say what they want."""
+"""Of all that is read at once. Of a longer statement the beginning counts, which is where most say what they want."""
 
 BEFORE: Final = 24
 AFTER: Final = 12
@@ -39,6 +40,8 @@ class Description:
     """The columns of the side head; the last stands for "no statement"."""
     heads: tuple[tuple[str, Stance], ...]
     """The columns of the stance head: (proposition id, stance)."""
+    claim: str
+    """What follows every text that is read: the weights started from reading whether one sentence bears out another."""
     propositions: dict[str, str]
     """Proposition id -> the wording it was trained for; another wording is another proposition."""
     calibration: dict[str, float]
@@ -67,6 +70,7 @@ def describe(folder: Path = FOLDER) -> Description:
             debate=found["debate"],
             sides=tuple(found["sides"]),
             heads=tuple((proposition, stance) for proposition, stance in found["heads"]),
+            claim=str(found["claim"]),
             propositions=dict(found["propositions"]),
             calibration=dict(found["calibration"]),
             sha256=found["sha256"],
@@ -86,10 +90,11 @@ class Encoder:
         self.description = describe(folder)
         self.sha256 = _checked(folder)
         self._session, self._tokenizer = load_onnx(folder / "model.onnx", folder / "tokenizer.json", threads)
+        self._claim = claim_tokens(self._tokenizer, self.description.claim)
 
     def read(self, text: str, context: str = "") -> tuple[Logits, Logits]:
         """A stretch of text, and the paragraph it stands in -> logits of the sides (sides,) and of the stances (heads,)."""
-        sides, stances = self._run(marked(self._tokenizer, text, context), ["sides", "stances"])
+        sides, stances = self._run(marked(self._tokenizer, text, context, self._claim), ["sides", "stances"])
         return sides, stances
 
     def relate(self, text: str, claim: str) -> Logits:
@@ -99,25 +104,37 @@ class Encoder:
 
     def _run(self, ids: list[int], outputs: list[str]) -> list[Logits]:
         # One text at a time: in 8 bits the scale of a batch, and with it every score, would depend on its other texts.
-        row = np.array([ids], np.int64)
-        found: list[Any] = self._session.run(outputs, {"input_ids": row, "attention_mask": np.ones_like(row)})
+        found: list[Any] = self._session.run(outputs, {"ids": np.array([ids], np.int64)})
         return [np.asarray(logits[0], np.float32) for logits in found]
 
 
-def marked(tokenizer: Any, text: str, context: str = "", window: tuple[int, int] = (BEFORE, AFTER)) -> list[int]:
+def claim_tokens(tokenizer: Any, claim: str) -> list[int]:
+    """The token ids of a claim, as `marked` puts them after a text; none of an empty one."""
+    return [*tokenizer.encode(claim, add_special_tokens=False).ids, tokenizer.token_to_id("[SEP]")] if claim else []
+
+
+def marked(
+    tokenizer: Any,
+    text: str,
+    context: str = "",
+    claim: Sequence[int] = (),
+    window: tuple[int, int] = (BEFORE, AFTER),
+) -> list[int]:
     """Token ids of a stretch of text in square brackets, amid the nearest tokens of its paragraph; at most MAX_TOKENS.
 
-    tokenizer: one of the library tokenizers. window: tokens before and after. A context without the text is left out.
+    tokenizer: one of the library tokenizers. claim: what follows (`claim_tokens`). window: tokens before and after. A context
+    without the text is left out.
     """
     start = context.find(text)
     around = (context[:start], context[start + len(text) :]) if start >= 0 else ("", "")
     body, before, after = (tokenizer.encode(piece, add_special_tokens=False).ids for piece in (text, *around))
-    first, last, opens, closes = (tokenizer.token_to_id(token) for token in ("<s>", "</s>", "[", "]"))
-    body = body[: MAX_TOKENS - 4]
-    room = MAX_TOKENS - 4 - len(body)
+    first, last, opens, closes = (tokenizer.token_to_id(token) for token in ("[CLS]", "[SEP]", "▁[", "▁]"))
+    most = MAX_TOKENS - 4 - len(claim)
+    body = body[:most]
+    room = most - len(body)
     before = before[max(0, len(before) - min(window[0], room)) :]
     after = after[: min(window[1], room - len(before))]
-    return [first, *before, opens, *body, closes, *after, last]
+    return [first, *before, opens, *body, closes, *after, last, *claim]
 
 
 @lru_cache(maxsize=4)

@@ -22,7 +22,7 @@ from nlp.embeddings import Embedder
 from nlp.encoder import FOLDER, NAME, Encoder
 from nlp.stance_examples import ExampleJudge
 
-METHOD: Final = "transformer-2"
+METHOD: Final = "transformer-3"
 """Changes with the code; the weights and the debate have sums of their own in the version."""
 
 NEUTRAL: Final = "neutral"
@@ -130,8 +130,9 @@ class StanceModel:
         if self._examples is None:
             return []
         slope = self._encoder.description.calibration["relation_slope"]
-        relations = [softmax(self._encoder.relate(text, p.text).astype(np.float64) * slope) for p in self._new]
-        return self._examples.judge(text, relations)
+        return self._examples.judge(
+            text, lambda text, claim: softmax(self._encoder.relate(text, claim).astype(np.float64) * slope)
+        )
 
     def _with_side(self, probabilities: Scores, positions: Sequence[Position]) -> Judgement:
         trained = self._encoder.description

@@ -12,7 +12,7 @@ import pytest
 from db.models import Judgement, ModelError, Position
 from nlp.debate import Debate, Proposition, Side, load_debate
 from nlp.embeddings import load_onnx
-from nlp.encoder import AFTER, BEFORE, FOLDER, MAX_TOKENS, Encoder, describe, marked
+from nlp.encoder import AFTER, BEFORE, FOLDER, MAX_TOKENS, Encoder, claim_tokens, describe, marked
 from nlp.scoring import load_passages
 from nlp.stance import StanceInput, StanceModel, side_of
 from nlp.training_set import Example, part, statements
@@ -147,14 +147,16 @@ def test_a_statement_is_read_amid_the_nearest_words_of_its_paragraph() -> None:
     context = "far away " * 40 + f"Asked about weights, she laughed. {said} Then she left " + "at once " * 40
 
     def words(text: str, context: str = "") -> str:
-        return " ".join(tokenizer.id_to_token(number) for number in marked(tokenizer, text, context))
+        return " ".join(tokenizer.id_to_token(number).lstrip("▁") for number in marked(tokenizer, text, context))
 
-    assert words(said) == words(said, "Another paragraph.") == "<s> [ keep them shut . ] </s>"
+    assert words(said) == words(said, "Another paragraph.") == "[CLS] [ Keep them shut . ] [SEP]"
     read = words(said, context)
-    assert "asked about weights , she laughed . [ keep them shut . ] then she left at once" in read
+    assert "Asked about weights , she laughed . [ Keep them shut . ] Then she left at once" in read
     assert len(read.split()) == BEFORE + AFTER + 4 + 4
+    claim = claim_tokens(tokenizer, "They should be open.")
+    assert marked(tokenizer, said, context, claim) == [*marked(tokenizer, said, context), *claim]
     long = "word " * 400
-    assert len(marked(tokenizer, long.strip(), "before " + long + "after")) == MAX_TOKENS
+    assert len(marked(tokenizer, long.strip(), "before " + long + "after", claim)) == MAX_TOKENS
 
 
 def test_another_debate_is_judged_by_wording_and_examples_without_training() -> None:
