@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -243,13 +243,12 @@ def _lean(logits: Logits, codes: npt.NDArray[np.int64], contested: list[int]) ->
     return round(float(min(np.arange(-1.5, 1.51, 0.05), key=unevenness)), 2)
 
 
-def _best_floor(floors: npt.NDArray[np.float64], quality: Any, flat: float = 0.0) -> float:
-    """The floor of the highest quality; of those at most `flat` below it the highest."""
-    reached = {float(floor): float(quality(floor)) for floor in floors}
+def _best_floor(floors: npt.NDArray[np.float64], quality: Callable[[float], float], flat: float = 0.0) -> float:
+    """The lowest floor of the highest quality; with `flat`, the highest of those at most that far below it."""
+    reached = {float(floor): quality(float(floor)) for floor in floors}
     best = max(reached.values())
-    if not flat:
-        return round(max(reached, key=reached.__getitem__), 2)
-    return round(max(floor for floor, value in reached.items() if value >= best - flat), 2)
+    good = [floor for floor, value in reached.items() if value >= best - flat]
+    return round(max(good) if flat else min(good), 2)
 
 
 def _sample(pairs: Any, rng: random.Random) -> list[Pair]:
