@@ -110,7 +110,8 @@ def _train(
     device: torch.device,
 ) -> None:
     examples = material.examples
-    pairs = rng.sample(material.pairs, min(len(material.pairs), plan.epochs * plan.pairs))
+    pool = (*material.pairs, *material.public)  # Public ones twice: claims in plain words have a small share of the pairs.
+    pairs = rng.sample(pool, min(len(pool), plan.epochs * plan.pairs))
     share = len(pairs) // plan.epochs
     following = claim_tokens(tokenizer, claim)
     read = [[marked(tokenizer, e.text, e.context, following, window) for e in examples] for window in WINDOWS]
