@@ -77,9 +77,8 @@ def fit(material: Material, base: Path, *, seed: int) -> Weights:
     Prints the loss and the seconds of each epoch, and after each stage how many sides of the tuning part are right.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, products on a GPU are not repeatable
-    torch.use_deterministic_algorithms(
-        True, warn_only=True
-    )  # An operation that has no repeatable form is named, not refused.
+    # An operation that a GPU cannot repeat is named, not refused.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     tokenizer = read_tokenizer(base)
@@ -112,10 +111,8 @@ def _train(
     device: torch.device,
 ) -> None:
     examples = material.examples
-    pool = (
-        *material.pairs,
-        *material.public,
-    )  # Public ones twice: claims in plain words have a small share of the pairs.
+    # Public ones twice: claims in plain words have a small share of the pairs.
+    pool = (*material.pairs, *material.public)
     pairs = rng.sample(pool, min(len(pool), plan.epochs * plan.pairs))
     share = len(pairs) // plan.epochs
     following = claim_tokens(tokenizer, claim)
