@@ -10,6 +10,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from nlp.debate import Debate, Proposition
 from nlp.embeddings import Embedder, file_sha256
 from nlp.encoder import NAME, Encoder, describe
 from nlp.scoring import Passage
-from nlp.stance import NEUTRAL, StanceInput, StanceModel, leaned, softmax
+from nlp.stance import NEUTRAL, StanceInput, StanceModel, leaned, related, softmax
 from nlp.stance_examples import ExampleJudge
 from nlp.training_set import (
     NONE,
@@ -185,11 +186,7 @@ def score_claims(encoder: Encoder, public: Path, *, shots: int = 0) -> dict[str,
         if pair.relation != "neither":
             by_claim.setdefault(pair.claim, []).append(pair)
     embedder = Embedder()
-    slope = encoder.description.calibration["relation_slope"]
-
-    def relate(text: str, claim: str) -> Logits:
-        return softmax(encoder.relate(text, claim).astype(np.float64) * slope)
-
+    relate = partial(related, encoder)
     right = total = 0
     for claim, pairs in by_claim.items():
         held = {stance: [p for p in pairs if p.relation == stance] for stance in ("agree", "disagree")}

@@ -109,8 +109,8 @@ class Encoder:
 
 
 def claim_tokens(tokenizer: Any, claim: str) -> list[int]:
-    """The token ids of a claim, as `marked` puts them after a text; none of an empty one."""
-    return [*tokenizer.encode(claim, add_special_tokens=False).ids, tokenizer.token_to_id("[SEP]")] if claim else []
+    """The token ids of a claim, as `marked` puts them after a text."""
+    return [*tokenizer.encode(claim, add_special_tokens=False).ids, tokenizer.token_to_id("[SEP]")]
 
 
 def marked(

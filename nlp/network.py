@@ -111,15 +111,15 @@ class ReadingNetwork(nn.Module):  # type: ignore[misc]
     def __init__(self, network: StanceNetwork) -> None:
         super().__init__()
         encoder, config = network.encoder, network.encoder.config
-        self.parts, self.heads = config.num_attention_heads, config.hidden_size // config.num_attention_heads
+        self.parts = config.num_attention_heads
         words = encoder.embeddings.word_embeddings.weight.detach()
         self.words, self.scale = _eight_bits(words)
         self.norm = encoder.embeddings.LayerNorm
         places = torch.arange(MAX_TOKENS)
         buckets = _buckets(places[:, None] - places[None], config.position_buckets, config.max_position_embeddings)
         first, rows = int(buckets.min()), int(buckets.max() - buckets.min()) + 1
-        # Which row of the position tables a token (row) and another (column) take: once from each end.
-        self.forth, self.back = _fixed(buckets - first), _fixed(-buckets - first)
+        # Which row of the position tables a token (row) takes for another (column); the other takes the one of the transposed.
+        self.places = _fixed(buckets - first)
         relative = encoder.encoder.get_rel_embedding().detach()[config.position_buckets + first :][:rows]
         self.layers = nn.ModuleList(_Layer(layer, relative, self.parts) for layer in encoder.encoder.layer)
         self.sides, self.stances, self.relation = map(_Product, (network.sides, network.stances, network.relation))
@@ -128,11 +128,9 @@ class ReadingNetwork(nn.Module):  # type: ignore[misc]
         """Ids (1, tokens) -> logits of sides (1, sides), stances (1, stances) and relations (1, 3)."""
         tokens = ids.shape[1]
         hidden = self.norm(self.words[ids].float() * self.scale[ids])
-        forth, back = (
-            table[:tokens, :tokens].unsqueeze(0).expand(self.parts, tokens, tokens) for table in (self.forth, self.back)
-        )
+        places = self.places[:tokens, :tokens].unsqueeze(0).expand(self.parts, tokens, tokens)
         for layer in self.layers:
-            hidden = layer(hidden, forth, back)
+            hidden = layer(hidden, places)
         pooled = torch.cat([hidden[:, 0], hidden.mean(1)], dim=1)
         return self.sides(pooled), self.stances(pooled), self.relation(pooled)
 
@@ -162,13 +160,13 @@ class _Layer(nn.Module):  # type: ignore[misc]
         self.widen, self.narrow = _Product(layer.intermediate.dense), _Product(layer.output.dense)
         self.after = layer.output.LayerNorm
 
-    def forward(self, hidden: torch.Tensor, forth: torch.Tensor, back: torch.Tensor) -> torch.Tensor:
+    def forward(self, hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         """Hidden states (1, tokens, width) and the rows of the tables (parts, tokens, tokens) -> hidden states."""
         tokens = hidden.shape[1]
         mixed = self.projection(hidden)[0].view(tokens, 3, self.parts, self.size)
         query, key, value = mixed.permute(1, 2, 0, 3).unbind(0)
-        to_position = torch.gather(query @ (self.of_keys.float() * self.keys_scale), 2, forth)
-        of_position = torch.gather(key @ (self.of_queries.float() * self.queries_scale), 2, back)
+        to_position = torch.gather(query @ (self.of_keys.float() * self.keys_scale), 2, places)
+        of_position = torch.gather(key @ (self.of_queries.float() * self.queries_scale), 2, places.transpose(1, 2))
         weights = (query @ key.transpose(1, 2) + to_position + of_position.transpose(1, 2)).softmax(-1)
         seen = (weights @ value).transpose(0, 1).reshape(1, tokens, self.parts * self.size)
         hidden = self.after_attention(self.output(seen) + hidden)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,10 +130,7 @@ class StanceModel:
         """The stances on propositions that are new to the weights."""
         if self._examples is None:
             return []
-        slope = self._encoder.description.calibration["relation_slope"]
-        return self._examples.judge(
-            text, lambda text, claim: softmax(self._encoder.relate(text, claim).astype(np.float64) * slope)
-        )
+        return self._examples.judge(text, partial(related, self._encoder))
 
     def _with_side(self, probabilities: Scores, positions: Sequence[Position]) -> Judgement:
         trained = self._encoder.description
@@ -156,6 +154,11 @@ def supported(debate: Debate, position: Position) -> str:
         return supports
     contested = [side.id for side in debate.sides if side.id not in (MIXED, NEUTRAL)]
     return next(side for side in contested if side != supports) if len(contested) == 2 else ""
+
+
+def related(encoder: Encoder, text: str, claim: str) -> Scores:
+    """The calibrated chances (3,) that a text agrees with a claim, disagrees, or says neither."""
+    return softmax(encoder.relate(text, claim).astype(np.float64) * encoder.description.calibration["relation_slope"])
 
 
 def side_of(debate: Debate, positions: Sequence[Position]) -> Judgement:

@@ -245,7 +245,7 @@ def finish(
     network.take(weights)
     folder.mkdir(parents=True, exist_ok=True)
     export(network, folder / "model.onnx")
-    read_tokenizer(base).save(str(folder / "tokenizer.json"))
+    read_tokenizer(base).save(str(folder / "tokenizer.json"), pretty=False)
     told = description(folder, debate, material.sides, material.heads, CLAIMS[-1], seed)
     (folder / "model.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     passages = load_labels(labels)
