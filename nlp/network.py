@@ -115,12 +115,9 @@ class ReadingNetwork(nn.Module):  # type: ignore[misc]
         words = encoder.embeddings.word_embeddings.weight.detach()
         self.words, self.scale = _eight_bits(words)
         self.norm = encoder.embeddings.LayerNorm
-        places = torch.arange(MAX_TOKENS)
-        buckets = _buckets(places[:, None] - places[None], config.position_buckets, config.max_position_embeddings)
-        first, rows = int(buckets.min()), int(buckets.max() - buckets.min()) + 1
-        # Which row of the position tables a token (row) takes for another (column); the other takes the one of the transposed.
-        self.places = _fixed(buckets - first)
-        relative = encoder.encoder.get_rel_embedding().detach()[config.position_buckets + first :][:rows]
+        distances = torch.arange(MAX_TOKENS - 1, -MAX_TOKENS, -1)
+        buckets = _buckets(distances, config.position_buckets, config.max_position_embeddings)
+        relative = encoder.encoder.get_rel_embedding().detach()[config.position_buckets + buckets]
         self.layers = nn.ModuleList(_Layer(layer, relative, self.parts) for layer in encoder.encoder.layer)
         self.sides, self.stances, self.relation = map(_Product, (network.sides, network.stances, network.relation))
 
@@ -128,15 +125,17 @@ class ReadingNetwork(nn.Module):  # type: ignore[misc]
         """Ids (1, tokens) -> logits of sides (1, sides), stances (1, stances) and relations (1, 3)."""
         tokens = ids.shape[1]
         hidden = self.norm(self.words[ids].float() * self.scale[ids])
-        places = self.places[:tokens, :tokens].unsqueeze(0).expand(self.parts, tokens, tokens)
         for layer in self.layers:
-            hidden = layer(hidden, places)
+            hidden = layer(hidden, tokens)
         pooled = torch.cat([hidden[:, 0], hidden.mean(1)], dim=1)
         return self.sides(pooled), self.stances(pooled), self.relation(pooled)
 
 
 class _Layer(nn.Module):  # type: ignore[misc]
-    """One layer, its three projections in one product, with tables of what keys and queries make of each relative position."""
+    """One layer, its three projections in one product, with tables of what keys and queries make of each relative position.
+
+    relative: (distances, width), from the longest distance of a token to one before it down to the longest to one behind it.
+    """
 
     def __init__(self, layer: Any, relative: torch.Tensor, parts: int) -> None:
         super().__init__()
@@ -152,7 +151,8 @@ class _Layer(nn.Module):  # type: ignore[misc]
         self.projection = _Product(scaled, attention.key_proj, attention.value_proj)
         with torch.no_grad():
             of_keys, of_queries = (
-                module(relative).view(-1, parts, self.size).permute(1, 2, 0) for module in (attention.key_proj, scaled)
+                module(rows).view(-1, parts, self.size).transpose(0, 1)
+                for module, rows in ((attention.key_proj, relative), (scaled, relative.flip(0)))
             )
         self.of_keys, self.keys_scale = _eight_bits(of_keys)
         self.of_queries, self.queries_scale = _eight_bits(of_queries)
@@ -160,17 +160,29 @@ class _Layer(nn.Module):  # type: ignore[misc]
         self.widen, self.narrow = _Product(layer.intermediate.dense), _Product(layer.output.dense)
         self.after = layer.output.LayerNorm
 
-    def forward(self, hidden: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        """Hidden states (1, tokens, width) and the rows of the tables (parts, tokens, tokens) -> hidden states."""
-        tokens = hidden.shape[1]
+    def forward(self, hidden: torch.Tensor, tokens: int) -> torch.Tensor:
+        """Hidden states (1, tokens, width) -> hidden states."""
         mixed = self.projection(hidden)[0].view(tokens, 3, self.parts, self.size)
         query, key, value = mixed.permute(1, 2, 0, 3).unbind(0)
-        to_position = torch.gather(query @ (self.of_keys.float() * self.keys_scale), 2, places)
-        of_position = torch.gather(key @ (self.of_queries.float() * self.queries_scale), 2, places.transpose(1, 2))
+        near = slice(MAX_TOKENS - tokens, MAX_TOKENS + tokens - 1)
+        of_keys, of_queries = self.of_keys.float() * self.keys_scale, self.of_queries.float() * self.queries_scale
+        to_position = _of_each(query @ of_keys[:, near].transpose(1, 2), tokens)
+        of_position = _of_each(key @ of_queries[:, near].transpose(1, 2), tokens)
         weights = (query @ key.transpose(1, 2) + to_position + of_position.transpose(1, 2)).softmax(-1)
         seen = (weights @ value).transpose(0, 1).reshape(1, tokens, self.parts * self.size)
         hidden = self.after_attention(self.output(seen) + hidden)
         return self.after(self.narrow(functional.gelu(self.widen(hidden))) + hidden)
+
+
+def _of_each(table: torch.Tensor, tokens: int) -> torch.Tensor:
+    """What each token makes of each distance (parts, tokens, 2 * tokens - 1) -> of each other token (parts, tokens, tokens).
+
+    A token's row starts one distance earlier than the row before: laid end to end and cut one shorter, the rows fall into place
+    (Huang et al. 2019, "Music Transformer", the skew).
+    """
+    parts, wide = table.shape[0], 2 * tokens - 1
+    laid = table.reshape(parts, tokens * wide)[:, tokens - 1 : tokens - 1 + tokens * (wide - 1)]
+    return laid.reshape(parts, tokens, wide - 1)[..., :tokens]
 
 
 class _Product(nn.Module):  # type: ignore[misc]
