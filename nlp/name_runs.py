@@ -31,6 +31,7 @@ _DESCRIBED = re.compile(
     r"president|professor|founder|co-founder|general|his|her|its|of)\b"
 )
 _POSSESSIVE = re.compile(r"['’]s\b")
+_VIEW_AFTER = re.compile(r"['’]s? (?:own )?(?:view|opinion|eyes|judge?ment|reading|telling|words|account|estimate)\b")
 _PERSON_VERB_AFTER = re.compile(
     r" (?:\w+ly )?(?:said|says|told|wrote|writes|argued|argues|thinks|believes|has|is|was|would|will|put|"
     r"asked|called|wants|fears|replied)\b"
@@ -158,6 +159,9 @@ def _name_row(doc: Doc, text: str, run: NameRun, labels: list[tuple[int, int, st
     words = [word.casefold().strip(".,'’") for word in run.text.split()]
     before, after = text[max(0, run.start - 40) : run.start], text[run.end : run.end + 40]
     several = " " in run.text
+    views = bool(_VIEW_AFTER.match(after))
+    if views:  # "In Oslo" is a place, "in Ortega's view" none.
+        before = re.sub(r"\b[Ii]n $", "", before)
     row: Features = {
         "bias": 1.0,
         f"words:{min(len(words), 4)}": 1.0,
@@ -181,6 +185,7 @@ def _name_row(doc: Doc, text: str, run: NameRun, labels: list[tuple[int, int, st
         "place": float(bool(_PLACE_BEFORE.search(before))),
         "at": float(bool(_ORG_BEFORE.search(before))),
         "possessive": float(bool(_POSSESSIVE.match(after))),
+        f"view:{several}": float(views),
         "comma_capital": float(bool(re.match(r", [A-Z]", after))),
         "noun_after": float(bool(re.match(r" [a-z]+", after))),
         "begins": float(not before or before.rstrip()[-1:] in ".!?:\n" or before[-1:] == "\n"),
