@@ -1394,7 +1394,7 @@ def review(db_path: Path, reviewer: str, limit: int, agreement: bool, as_json: b
 def train(
     db_path: Path, from_reviews: bool, base: Path, pairs: Path, labels: Path | None, output: Path | None, seed: int
 ) -> int:
-    """Train the stance model anew, calibrate it and write its card; needs the extra `train`, and hours without a GPU.
+    """Train the stance model anew, calibrate it and write its card; needs the extra `train`, and days without a GPU.
 
     \b
     Example: debatewatch train --from-reviews --base deberta-v3-xsmall --pairs stance

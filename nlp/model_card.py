@@ -22,7 +22,7 @@ _CARD = """# {name}: statement -> side and propositions
   either; and Perspectrum's for claims in plain words. No name of a speaker is put before a text: nobody is judged by reputation.
 - **Recipe**: `python -m nlp.train --base DIR --pairs DIR --seed {seed}` (extra `train`): four runs of 14 epochs from one start,
   each text read with one of two claims behind it, the mean of the three best on the tuning part, and a short, slower stage. Some
-  minutes a run on a GPU, half a day on two cores. These weights: the four runs at once on one H200 in bfloat16, as one network of
+  minutes a run on a GPU, days on two cores. These weights: the four runs at once on one H200 in bfloat16, as one network of
   four times the size whose parts do not touch, on all labels but those that were written later (the files dailies, disputes,
   gazette, handles, inferences, lookalikes, parables, soapbox and testimony); of two last stages in another order the one that was
   better on the tuning part. The command draws other numbers: expect other weights of the same worth.

@@ -86,14 +86,14 @@ def fit(material: Material, base: Path, *, seed: int) -> Weights:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(seed)
     network: StanceNetwork = StanceNetwork(read_base(base), len(material.sides), len(material.heads)).to(device)
-    texts = _Texts(material, read_tokenizer(base))
+    texts = _Texts(material, read_tokenizer(base), device)
     start = network.trained()
     runs: list[tuple[float, int, Weights]] = []
     for number, weight in enumerate(STANCE_WEIGHTS):
         network.take(start)
         torch.manual_seed(seed + number)
         rng = random.Random(f"{seed}/{number}")  # noqa: S311 - seeded, so that it can be repeated
-        _train(network, texts, range(len(material.examples)), replace(LEARN, stances=weight), rng, device)
+        _train(network, texts, range(len(material.examples)), replace(LEARN, stances=weight), rng)
         runs.append((texts.sides_right(network), -number, network.trained()))
         print(f"run {number + 1} of {RUNS}: {runs[-1][0]:.3f} right", flush=True)
     best = [weights for *_, weights in sorted(runs, key=lambda run: run[:2], reverse=True)[:AVERAGED]]
@@ -101,36 +101,40 @@ def fit(material: Material, base: Path, *, seed: int) -> Weights:
     print(f"averaged: {texts.sides_right(network):.3f} right", flush=True)
     rng = random.Random(seed)  # noqa: S311 - seeded, so that it can be repeated
     some = rng.sample(range(len(material.examples)), min(SETTLED, len(material.examples)))
-    _train(network, texts, some, SETTLE, rng, device)
+    _train(network, texts, some, SETTLE, rng)
     print(f"settled: {texts.sides_right(network):.3f} right", flush=True)
     return network.trained()
 
 
 class _Texts:
-    """The texts of a material as token ids: each read once with every claim and in every window."""
+    """A material as token ids, each text read once with every claim and in every window, and as what is to be learnt of them."""
 
-    def __init__(self, material: Material, tokenizer: Tokenizer) -> None:
-        self.material = material
+    def __init__(self, material: Material, tokenizer: Tokenizer, device: torch.device) -> None:
+        self.material, self.device = material, device
         claims = [claim_tokens(tokenizer, claim) for claim in CLAIMS]
         self.examples = [
             [marked(tokenizer, e.text, e.context, claim, window) for claim in claims for window in WINDOWS]
             for e in material.examples
         ]
         # Public ones twice: claims in plain words have a small share of the pairs.
-        self.pool = (*material.pairs, *material.public)
-        self.pairs = [cut(tokenizer.encode(pair.text, pair.claim).ids, MAX_TOKENS) for pair in self.pool]
+        pool = (*material.pairs, *material.public)
+        self.pairs = [cut(tokenizer.encode(pair.text, pair.claim).ids, MAX_TOKENS) for pair in pool]
         self.tune = [marked(tokenizer, e.text, e.context, claims[0]) for e in material.tune]
+        self.side = torch.tensor([material.sides.index(e.side) for e in material.examples], device=device)
+        held = [[float(head in (e.stances or ())) for head in material.heads] for e in material.examples]
+        self.stance = torch.tensor(held, device=device)
+        self.asked = torch.tensor([float(e.stances is not None) for e in material.examples], device=device)
+        self.relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in pool], device=device)
 
     def sides_right(self, network: StanceNetwork) -> float:
         """The share of the tuning part's statements whose side is the likeliest, "no statement" left aside."""
-        device = next(network.parameters()).device
         sides, expected = self.material.sides, [example.side for example in self.material.tune]
         network.eval()
         right = 0
-        with torch.no_grad(), _precision(device):
+        with torch.no_grad(), _precision(self.device):
             for start in range(0, len(expected), READ_AT_ONCE):
                 stop = start + READ_AT_ONCE
-                likeliest = network(*_padded(self.tune[start:stop], device))[0][:, :-1].argmax(1).tolist()
+                likeliest = network(*_padded(self.tune[start:stop], self.device))[0][:, :-1].argmax(1).tolist()
                 right += sum(sides[side] == one for side, one in zip(likeliest, expected[start:stop], strict=True))
         return right / len(expected)
 
@@ -141,17 +145,11 @@ def _train(
     chosen: Sequence[int],
     plan: Plan,
     rng: random.Random,
-    device: torch.device,
 ) -> None:
     """Trains on the chosen examples (their numbers) and on pairs."""
-    material = texts.material
-    pairs = rng.sample(range(len(texts.pool)), min(len(texts.pool), plan.epochs * plan.pairs))
+    device = texts.device
+    pairs = rng.sample(range(len(texts.pairs)), min(len(texts.pairs), plan.epochs * plan.pairs))
     share = len(pairs) // plan.epochs
-    side = torch.tensor([material.sides.index(example.side) for example in material.examples], device=device)
-    held = [[float(head in (example.stances or ())) for head in material.heads] for example in material.examples]
-    stance = torch.tensor(held, device=device)
-    asked = torch.tensor([float(example.stances is not None) for example in material.examples], device=device)
-    relation = torch.tensor([PAIR_CLASSES.index(pair.relation) for pair in texts.pool], device=device)
     steps = plan.epochs * (math.ceil(len(chosen) / plan.batch) + math.ceil(share / plan.batch))
     optimiser = torch.optim.AdamW(_groups(network, plan.rate), fused=device.type == "cuda")
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -169,11 +167,11 @@ def _train(
             with _precision(device):
                 side_logits, stance_logits, relation_logits = (logits.float() for logits in network(ids, mask))
             if labelled:
-                loss = functional.cross_entropy(side_logits, side[rows], label_smoothing=plan.smoothing)
-                each = functional.binary_cross_entropy_with_logits(stance_logits, stance[rows], reduction="none")
-                loss = loss + plan.stances * (each.mean(1) * asked[rows]).mean()
+                loss = functional.cross_entropy(side_logits, texts.side[rows], label_smoothing=plan.smoothing)
+                each = functional.binary_cross_entropy_with_logits(stance_logits, texts.stance[rows], reduction="none")
+                loss = loss + plan.stances * (each.mean(1) * texts.asked[rows]).mean()
             else:
-                loss = functional.cross_entropy(relation_logits, relation[rows], label_smoothing=plan.smoothing)
+                loss = functional.cross_entropy(relation_logits, texts.relation[rows], label_smoothing=plan.smoothing)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)

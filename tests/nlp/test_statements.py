@@ -61,6 +61,7 @@ def who(statements):
             "Hannah Mercer",
             "indirect",
         ),
+        ("In Lindiwe Khoza's opinion, weights must stay secret.", "Lindiwe Khoza", "indirect"),
         (
             ("Grace Novak, who has long opposed the release of model weights, warns that criminals will use them."),
             "Grace Novak",
