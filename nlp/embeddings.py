@@ -7,6 +7,7 @@ sentence encoder works as a folder that holds `model.onnx` (output: last_hidden_
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -160,13 +161,19 @@ def _files(model: str) -> tuple[Path, Path]:
 
 
 @lru_cache(maxsize=4)
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def load_onnx(weights: Path, tokenizer: Path, threads: int | None) -> tuple[Any, Any]:
     """An ONNX session on the CPU and its tokenizer, which neither pads nor cuts; ModelError when one cannot be loaded."""
     import onnxruntime
     from tokenizers import Tokenizer
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    # Of itself it counts the machine's cores, and waits in turns where it may use fewer.
+    options.intra_op_num_threads = threads or _cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
